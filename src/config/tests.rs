@@ -64,6 +64,7 @@ fn every_variable_arrives() {
         ("AUDIT_COMPRESS", "none"),
         ("AUDIT_RETENTION_DAYS", "30"),
         ("AUDIT_MAX_TOTAL_BYTES", "10000"),
+        ("AUDIT_RETENTION_WAITS", "false"),
         ("AUDIT_ALERT_WEBHOOK", "https://hooks.example/a"),
         ("AUDIT_ALERTMANAGER_URL", "http://a:9093,http://b:9093"),
         ("AUDIT_SLACK_WEBHOOK", "https://hooks.slack.example/b"),
@@ -121,6 +122,7 @@ fn every_variable_arrives() {
         fsync: Fsync::Every(Duration::from_millis(250)),
         retention_days: Some(30),
         max_total_bytes: Some(10_000),
+        retention_waits: false,
         compress: Compress::None,
         service: "desk".to_owned(),
         otlp: Otlp {

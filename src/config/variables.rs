@@ -189,6 +189,14 @@ settings! {
     "AUDIT_MAX_TOTAL_BYTES" = OptionalValue(NumberValue::<u64> { of: "bytes", from: 4 << 10, to: None }),
         fn max_total_bytes(bytes: u64): Option<u64> = None, if check_file_fits_total;
 
+    /// If `true`, `AUDIT_RETENTION_DAYS` keeps a file until every destination of a shipper has all of it.
+    ///
+    /// A destination counts from the moment a shipper was first started for it, until `llm-audit ship forget`. While
+    /// a file waits, all later ones wait too. `AUDIT_MAX_TOTAL_BYTES` does not wait, because otherwise a destination
+    /// that is gone would fill the disk. Events in removed files that a destination did not have are counted in
+    /// `audit.retired`.
+    "AUDIT_RETENTION_WAITS" = SwitchValue, fn retention_waits(waits: bool): bool = true;
+
     /// What happens to files that are no longer written to. With `zstd` they become `.jsonl.zst`.
     "AUDIT_COMPRESS" = CompressValue, fn compress(compress: Compress): Compress = Compress::None;
 

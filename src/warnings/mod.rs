@@ -44,6 +44,35 @@ pub(crate) fn warn_of_failed_write(path: &Path, error: &io::Error) {
     }
 }
 
+/// Warns about the first file in this process that retention by days would remove if a destination had it, and
+/// why its position cannot be read, if it cannot.
+pub(crate) fn warn_of_waiting_retention(file: &Path, destination: &str, why: Option<&str>) {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    if !TOLD.swap(true, Ordering::Relaxed) {
+        let has = match why {
+            None => "does not have all of it".to_owned(),
+            Some(why) => format!("may not have all of it, as its position cannot be read: {why}"),
+        };
+        print_to_stderr(&format!(
+            "llm-audit: AUDIT_RETENTION_DAYS keeps {} and later files, because {destination} {has}; \
+             `llm-audit ship forget {destination}` gives the destination up (AUDIT_NOTICES=none silences this)\n",
+            file.display()
+        ));
+    }
+}
+
+/// Warns about the first file that retention removed in this process before a destination had all of it.
+pub(crate) fn warn_of_unshipped_events(file: &str, destination: &str, events: Option<u64>) {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    if !TOLD.swap(true, Ordering::Relaxed) {
+        let events = events.map_or("events".to_owned(), |events| format!("{events} events"));
+        print_to_stderr(&format!(
+            "llm-audit: retention removed {file} before {destination} had all of it; {events} will not \
+             arrive, which audit.retired lines count (AUDIT_NOTICES=none silences this)\n"
+        ));
+    }
+}
+
 /// Warns about the first export of metrics that failed in this process.
 #[cfg(feature = "otlp")]
 pub(crate) fn warn_of_failed_export(error: &llm_audit_ship::otlp::Error) {

@@ -215,6 +215,10 @@ impl Writer {
         for retired in retired {
             let head = notice_head(&self.shared, &mut self.notices, now);
             retired.write(&mut self.pending, head);
+            let unshipped = retired.unshipped.first_key_value();
+            if let (Some((destination, events)), true) = (unshipped, self.shared.settings.notices) {
+                crate::warnings::warn_of_unshipped_events(&retired.file, destination, *events);
+            }
         }
     }
 

@@ -176,7 +176,9 @@ fn start_housekeeping(shared: &Shared, fs: Arc<dyn Fs>) -> Result<Housekeeping, 
         dir: settings.directory.clone(),
         retention_days: settings.retention_days,
         max_total_bytes: settings.max_total_bytes,
+        waits: settings.retention_waits,
         compress: settings.compress == Compress::Zstd,
+        warns: settings.notices,
     };
     let retention = retention.is_needed().then_some(retention);
     Housekeeping::start(settings.fsync, shared.counts.syncs.clone(), retention)

@@ -56,7 +56,7 @@ impl FileName {
 }
 
 /// Reads `YYYY-MM-DD`, a day of the calendar.
-fn parse_file_name_day(day: &str) -> Option<Date> {
+pub(crate) fn parse_file_name_day(day: &str) -> Option<Date> {
     let has_shape = day.len() == 10
         && day.bytes().enumerate().all(|(at, b)| match at {
             4 | 7 => b == b'-',

@@ -47,8 +47,9 @@ pub use file_name::{FileName, compressed_path, with_suffix};
 #[doc(hidden)]
 pub use folder::index_blocks;
 pub use folder::{
-    Ending, Entry, Folder, Follow, Input, LINE_BYTES_MAX, Lines, LogFile, Position, PrivateFolder,
-    index_path, lines_end, read_line,
+    Acknowledged, Ending, Entry, Folder, Follow, Input, LINE_BYTES_MAX, Lines, LogFile, Position,
+    PrivateFolder, REFUSED_FOLDER, SHIP_FOLDER, destination_of_file, index_path,
+    line_bytes_in_file, lines_end, read_line, refused_file_day,
 };
 pub use json::{DEPTH_MAX, Items, Json, Members};
 

@@ -154,11 +154,11 @@ impl MemFs {
         self.0.0.lock()
     }
 
-    /// Returns the names of all files, in order.
+    /// Returns the names of all files, in order, except the key and what shippers keep.
     pub(crate) fn names(&self) -> Vec<String> {
         let state = self.state();
         let names = state.names.keys().map(|path| path.display().to_string());
-        names.filter(|name| !name.ends_with("/.key")).collect()
+        names.filter(|name| !name.ends_with("/.key") && !name.contains(".ship/")).collect()
     }
 
     /// Puts a durable file at this path, and replaces any other.
@@ -328,7 +328,8 @@ impl Fs for MemFs {
         let state = self.state();
         let file = |(path, node): (&PathBuf, &usize)| {
             let name = path.strip_prefix(dir).ok()?.to_str()?.to_owned();
-            Some((name, state.nodes[*node].bytes.len() as u64))
+            let is_direct = !name.contains('/');
+            is_direct.then(|| (name, state.nodes[*node].bytes.len() as u64))
         };
         Ok(state.names.iter().filter_map(file).collect())
     }

@@ -3,12 +3,14 @@
 //! A file is touched only if its lock is free, so never while a process writes to it.
 
 mod compress;
+mod refused;
 mod retire;
+mod shipped;
 #[cfg(test)]
 mod tests;
 
 use std::cell::RefCell;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,6 +22,7 @@ use compress::UNFINISHED;
 use llm_audit_log::schema::notices::Retired;
 use llm_audit_log::{FileName, compressed_path, index_path};
 use retire::KeptInstances;
+use shipped::Destination;
 
 /// After this many bytes it checks whether to continue.
 const PIECE_BYTES: usize = 1 << 20;
@@ -32,7 +35,11 @@ pub(super) struct Retention {
     pub(super) retention_days: Option<u32>,
     /// If set, the oldest files are removed until all others together have at most this many bytes.
     pub(super) max_total_bytes: Option<u64>,
+    /// Whether a file of an earlier day stays until all destinations of shippers have it.
+    pub(super) waits: bool,
     pub(super) compress: bool,
+    /// Whether it warns of a destination that it waits for.
+    pub(super) warns: bool,
 }
 
 /// Runs the removal of a file, and reports it. Returns `false` if the file must stay for now.
@@ -62,7 +69,9 @@ impl Retention {
         may_continue: &dyn Fn() -> bool,
         retire: &RetireFile<'_>,
     ) -> bool {
-        let pass = RetentionPass { rules: self, may_continue, retire, kept: RefCell::default() };
+        let destinations = self.read_destinations();
+        let kept = RefCell::default();
+        let pass = RetentionPass { rules: self, may_continue, retire, destinations, kept };
         // If the folder cannot be listed, there is nothing to do.
         pass.apply_to_folder(today).unwrap_or(true) && may_continue()
     }
@@ -94,6 +103,7 @@ struct RetentionPass<'a> {
     rules: &'a Retention,
     may_continue: &'a dyn Fn() -> bool,
     retire: &'a RetireFile<'a>,
+    destinations: Vec<Destination>,
     kept: RefCell<KeptInstances>,
 }
 
@@ -112,19 +122,25 @@ impl RetentionPass<'_> {
             }
         }
         let oldest = self.rules.retention_days.and_then(|days| oldest_day_kept(today, days));
+        let mut waits = false;
         for file in &files {
             if !(self.may_continue)() {
                 return Ok(false);
             }
             let is_old = oldest.is_some_and(|oldest| file.name.day < oldest);
+            // All later files wait too, so that only the beginning of an instance can be missing.
+            waits = waits || is_old && self.waits_for_destination(file);
             // A failure with one file does not affect the others.
-            let _kept = match is_old {
+            let _kept = match is_old && !waits {
                 true => self.retire_file(file, "AUDIT_RETENTION_DAYS").map(drop),
                 false => self.compress_file(file),
             };
         }
+        if let Some(oldest) = oldest {
+            self.retire_old_refused_lines(oldest)?;
+        }
         match self.rules.max_total_bytes {
-            Some(bytes) => self.retire_oldest_files(bytes),
+            Some(bytes) => self.retire_oldest_files(bytes, today),
             None => Ok(true),
         }
     }
@@ -174,7 +190,7 @@ struct PieceReader<'f> {
 
 impl Read for PieceReader<'_> {
     fn read(&mut self, piece: &mut [u8]) -> io::Result<usize> {
-        if self.at - self.checked_at >= PIECE_BYTES as u64 {
+        if self.at.abs_diff(self.checked_at) >= PIECE_BYTES as u64 {
             self.checked_at = self.at;
             if !(self.may_continue)() {
                 return Err(io::Error::other("retention was stopped"));
@@ -184,5 +200,17 @@ impl Read for PieceReader<'_> {
         self.file.read_at(self.at, &mut piece[..bytes])?;
         self.at += bytes as u64;
         Ok(bytes)
+    }
+}
+
+impl Seek for PieceReader<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let at = match to {
+            SeekFrom::Start(at) => Some(at),
+            SeekFrom::End(from) => self.len.checked_add_signed(from),
+            SeekFrom::Current(from) => self.at.checked_add_signed(from),
+        };
+        self.at = at.filter(|at| *at <= self.len).ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(self.at)
     }
 }

@@ -3,6 +3,9 @@
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
+use jiff::civil::Date;
+
+use super::shipped::UnshippedEvents;
 use super::{ListedFile, PIECE_BYTES, RetentionPass};
 use crate::writer::fs::FileHandle;
 use llm_audit_log::schema::Prefix;
@@ -34,10 +37,11 @@ impl KeptInstances {
 }
 
 impl RetentionPass<'_> {
-    /// Removes the oldest files until the others have at most this many bytes.
-    pub(super) fn retire_oldest_files(&self, bytes: u64) -> io::Result<bool> {
+    /// Removes the oldest files until the others have at most this many bytes. Refused lines go first.
+    pub(super) fn retire_oldest_files(&self, bytes: u64, today: Date) -> io::Result<bool> {
         let (files, _) = self.rules.list_log_and_copies()?;
-        let mut total: u64 = files.iter().map(|file| file.bytes).sum();
+        let of_log: u64 = files.iter().map(|file| file.bytes).sum();
+        let mut total = of_log + self.retire_refused_lines(bytes.saturating_sub(of_log), today)?;
         for file in files {
             if total <= bytes {
                 break;
@@ -62,7 +66,9 @@ impl RetentionPass<'_> {
             }
         };
         // A file that cannot be read is as old as any other, and is removed too.
-        let instances = self.read_file_instances(&*held, file.name.is_compressed).ok();
+        let mut unshipped = self.count_unshipped(file);
+        let instances =
+            self.read_file_instances(&*held, file.name.is_compressed, &mut unshipped).ok();
         if instances.is_none() && !(self.may_continue)() {
             return Ok(false);
         }
@@ -74,6 +80,7 @@ impl RetentionPass<'_> {
             file: file_name_of_path(&file.path),
             bytes: file.bytes,
             why: why.into(),
+            unshipped: unshipped.by_name(instances.is_some()),
             instances,
         };
         let told = retired.numbered();
@@ -101,7 +108,10 @@ impl RetentionPass<'_> {
         let instances = match held {
             // It is gone, or belongs to a user with other instances.
             Ok(None) => return,
-            Ok(Some(held)) => self.read_file_instances(&*held, is_compressed).ok(),
+            Ok(Some(held)) => {
+                let unshipped = &mut UnshippedEvents::default();
+                self.read_file_instances(&*held, is_compressed, unshipped).ok()
+            }
             Err(_) => None,
         };
         self.kept.borrow_mut().add(instances);
@@ -112,6 +122,7 @@ impl RetentionPass<'_> {
         &self,
         file: &dyn FileHandle,
         is_compressed: bool,
+        unshipped: &mut UnshippedEvents<'_>,
     ) -> io::Result<Vec<Seqs>> {
         let input = self.read_in_pieces(file)?;
         let input: Box<dyn Read> = match is_compressed {
@@ -123,6 +134,7 @@ impl RetentionPass<'_> {
         while let Some(ending) = read_line(&mut input, &mut line)? {
             // A torn line of a killed process does not count, and its number may be torn too.
             if ending != Ending::Torn {
+                unshipped.add_line(&line, ending);
                 add_seqs_of_line(&mut found, &mut line);
             }
         }
@@ -159,6 +171,6 @@ fn seqs_of_instance<'f>(found: &'f mut Vec<Seqs>, instance: &str) -> &'f mut Seq
     &mut found[at]
 }
 
-fn file_name_of_path(path: &Path) -> String {
+pub(super) fn file_name_of_path(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }

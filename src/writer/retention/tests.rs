@@ -24,7 +24,9 @@ fn rules(fs: &MemFs) -> Retention {
         dir: PathBuf::new(),
         retention_days: None,
         max_total_bytes: None,
+        waits: true,
         compress: false,
+        warns: false,
     }
 }
 
@@ -218,6 +220,122 @@ fn tidying_is_broken_off_between_files_and_gone_on_with_later() {
     assert_eq!(run(&by_day).len(), 2);
 }
 
+/// Puts the position of a destination that has so many bytes of these files.
+fn put_position(fs: &MemFs, destination: &str, has: &[(&str, usize)]) {
+    let position = |(file, offset): &(&str, usize)| {
+        format!(
+            "{{\"file\":\"{file}\",\"offset\":{offset},\"instance\":null,\"seq\":null,\
+             \"line_bytes\":0,\"line_hash\":0}}"
+        )
+    };
+    let positions: Vec<_> = has.iter().map(position).collect();
+    let text = format!("{{\"version\":1,\"positions\":[{}]}}", positions.join(","));
+    fs.put(format!(".ship/{destination}.json"), text.as_bytes());
+}
+
+/// What a removed file's line says of destinations.
+fn unshipped(retired: &Retired) -> Vec<(&str, Option<u64>)> {
+    retired.unshipped.iter().map(|(name, events)| (&**name, *events)).collect()
+}
+
+#[test]
+fn retention_by_days_waits_for_every_destination() {
+    let (first, second) = ("audit-2026-01-01.jsonl", "audit-2026-01-02.jsonl");
+    let fs = MemFs::default();
+    let torn = "{\"event_version\":";
+    let text = event(A, 1) + &event(A, 2);
+    fs.put(first, (text.clone() + torn).as_bytes());
+    fs.put(second, event(B, 1).as_bytes());
+    put_position(&fs, "one", &[(first, text.len()), (second, event(B, 1).len())]);
+    put_position(&fs, "two", &[(first, event(A, 1).len()), (second, event(B, 1).len())]);
+    fs.put(".ship/two.lock", b"");
+    let by_day = Retention { retention_days: Some(1), ..rules(&fs) };
+    assert_eq!(run(&by_day), [], "a destination has half of the first, and later files wait too");
+    put_position(&fs, "two", &[(first, text.len())]);
+    let retired = run(&by_day);
+    assert_eq!(names(&retired), [first], "nobody waits for half a line");
+    assert!(retired[0].unshipped.is_empty());
+    // A destination that was just begun has nothing.
+    put_position(&fs, "three", &[]);
+    assert_eq!(run(&by_day), []);
+    fs.remove(".ship/two.json");
+    fs.remove(".ship/three.json");
+    assert_eq!(names(&run(&by_day)), [second], "who was forgotten is not waited for");
+}
+
+#[test]
+fn what_goes_unshipped_is_counted_for_each_destination() {
+    let name = "audit-2026-01-01.jsonl";
+    let own = format!("{{\"event_version\":\"3.0\",\"instance\":\"{A}\",\"notice\":1}}\n");
+    let text = own + &event(A, 1) + "{\"other\":1}\n" + "not JSON\n" + &event(A, 2);
+    for (waits, days, bytes, why) in [
+        (true, None, Some(0), "AUDIT_MAX_TOTAL_BYTES"),
+        (true, Some(1), Some(0), "AUDIT_MAX_TOTAL_BYTES"),
+        (false, Some(1), None, "AUDIT_RETENTION_DAYS"),
+    ] {
+        let fs = MemFs::default();
+        fs.put(name, text.as_bytes());
+        put_position(&fs, "none", &[]);
+        put_position(&fs, "some", &[(name, text.len() - event(A, 2).len())]);
+        put_position(&fs, "whole", &[(name, text.len())]);
+        fs.put(".ship/damaged.json", b"{");
+        let rules = Retention { retention_days: days, max_total_bytes: bytes, waits, ..rules(&fs) };
+        let retired = run(&rules);
+        assert_eq!((names(&retired), &*retired[0].why), (vec![name], why));
+        let expected = [("damaged", None), ("none", Some(3)), ("some", Some(1))];
+        assert_eq!(unshipped(&retired[0]), expected);
+    }
+}
+
+#[test]
+fn a_position_that_cannot_be_read_is_waited_for() {
+    let name = "audit-2026-01-01.jsonl";
+    let fs = MemFs::default();
+    fs.put(name, event(A, 1).as_bytes());
+    let by_day = Retention { retention_days: Some(1), ..rules(&fs) };
+    for damaged in ["", "{}", "{\"version\":2,\"positions\":[]}"] {
+        fs.put(".ship/one.json", damaged.as_bytes());
+        assert_eq!(run(&by_day), [], "{damaged}");
+    }
+    // A file in the place of the folder.
+    fs.remove(".ship/one.json");
+    fs.put(".ship", b"");
+    assert_eq!(run(&by_day), []);
+    let retired = run(&Retention { waits: false, ..by_day });
+    assert_eq!(unshipped(&retired[0]), [(".ship", None)]);
+}
+
+#[test]
+fn refused_lines_are_removed_by_day_and_before_files_of_the_log() {
+    let refused = |day: &str| format!(".ship/refused/otlp_http_h_1-{day}.jsonl");
+    let (old, yesterday, today) =
+        (refused("2026-01-01"), refused("2026-03-09"), refused("2026-03-10"));
+    let filled = || {
+        let fs = MemFs::default();
+        for name in [&old, &yesterday, &today, ".ship/refused/other", "audit-2026-03-09.jsonl"] {
+            fs.put(name, b"123456789\n");
+        }
+        fs
+    };
+    let fs = filled();
+    let retired = run(&Retention { retention_days: Some(1), ..rules(&fs) });
+    assert_eq!(names(&retired), [&*old]);
+    assert_eq!((retired[0].bytes, &retired[0].instances), (10, &Some(Vec::new())));
+    for (limit, expected) in [
+        (40, vec![]),
+        (39, vec![&*old]),
+        (20, vec![&*old, &yesterday]),
+        (10, vec![&*old, &yesterday, "audit-2026-03-09.jsonl"]),
+        // Lines of today may be added to now.
+        (0, vec![&*old, &yesterday, "audit-2026-03-09.jsonl"]),
+    ] {
+        let fs = filled();
+        let retired = run(&Retention { max_total_bytes: Some(limit), ..rules(&fs) });
+        assert_eq!(names(&retired), expected, "{limit}");
+        assert!(fs.exists(today.as_ref()).unwrap());
+    }
+}
+
 #[cfg(feature = "zstd")]
 mod compressing {
     use super::*;
@@ -368,6 +486,25 @@ mod compressing {
         assert!(
             steps >= 7,
             "made, cut, written, synced, renamed, its name synced, removed: {steps}"
+        );
+    }
+
+    #[test]
+    fn a_compressed_file_waits_for_its_content() {
+        let fs = MemFs::default();
+        fs.put(COMPRESSED, &compressed(&text()));
+        let with_position_at = |bytes: usize| {
+            put_position(&fs, "one", &[(PLAIN, bytes)]);
+            run(&Retention { retention_days: Some(0), ..rules(&fs) })
+        };
+        assert_eq!(with_position_at(text().len() - 1), []);
+        assert_eq!(names(&with_position_at(text().len())), [COMPRESSED]);
+        // No destination can get what cannot be read.
+        fs.put(COMPRESSED, b"not zstd at all");
+        let retired = with_position_at(0);
+        assert_eq!(
+            (names(&retired), unshipped(&retired[0])),
+            (vec![COMPRESSED], vec![("one", None)])
         );
     }
 }

@@ -258,6 +258,7 @@ fn on_a_full_disk_the_last_line_finds_room_after_the_losses() {
         bytes: 1,
         why: "AUDIT_RETENTION_DAYS".into(),
         instances: Some(instances.collect()),
+        unshipped: Default::default(),
     };
     // Events fill the room reserved for them.
     while audit.accounting().io_lost == 0 {

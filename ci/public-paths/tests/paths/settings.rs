@@ -42,6 +42,7 @@ fn builder() {
     let _: fn(Builder, u32) -> Builder = Builder::hold_seconds;
     let _: fn(Builder, u32) -> Builder = Builder::retention_days;
     let _: fn(Builder, u64) -> Builder = Builder::max_total_bytes;
+    let _: fn(Builder, bool) -> Builder = Builder::retention_waits;
     let _: fn(Builder, Compress) -> Builder = Builder::compress;
     let _: fn(Builder) -> Result<AuditLogger, Error> = Builder::build;
 }

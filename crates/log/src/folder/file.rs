@@ -303,14 +303,7 @@ fn content_bytes(path: &Path, packing: Packing, stored_bytes: u64) -> Option<u64
 
 /// How much a compressed file says that it holds.
 fn compressed_content_bytes(path: &Path) -> Option<u64> {
-    let mut file = File::open(path).ok()?;
-    if let Some(frames) = zst::Frames::read(&mut file).ok()? {
-        return Some(frames.content_bytes());
-    }
-    file.rewind().ok()?;
-    let mut header = Vec::new();
-    file.take(zst::HEADER_BYTES as u64).read_to_end(&mut header).ok()?;
-    zst::content_bytes(&header)
+    zst::content_bytes_of_file(&mut File::open(path).ok()?).ok()?
 }
 
 /// The length of a file, and `None` for a pipe and the like. A folder is an error.

@@ -228,7 +228,7 @@ impl<'f> Lines<'f> {
 
 /// The bytes a line takes in its file. The newline of a line that is too long is counted even if it
 /// is missing at the end of the file.
-pub(super) fn line_bytes_in_file(ending: Ending, bytes: usize) -> u64 {
+pub fn line_bytes_in_file(ending: Ending, bytes: usize) -> u64 {
     match ending {
         Ending::Newline => bytes as u64 + 1,
         Ending::Torn => bytes as u64,

@@ -1,5 +1,6 @@
 //! The files of a log folder, in order, and their lines, now and as they come.
 
+mod acknowledged;
 mod chunks;
 mod file;
 mod follow;
@@ -17,13 +18,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
+pub use acknowledged::{
+    Acknowledged, REFUSED_FOLDER, SHIP_FOLDER, destination_of_file, refused_file_day,
+};
 pub(crate) use chunks::{CHUNK_BYTES, Chunk, ChunkEnd, Turn, for_each_chunk};
 pub use file::LogFile;
 pub use follow::Follow;
 pub(crate) use index::{BlockSummary, Index, IndexBuilder, IndexQuery};
 pub use index::{index_blocks, index_path};
 pub use input::Input;
-pub use lines::{Ending, Entry, LINE_BYTES_MAX, Lines, read_line};
+pub use lines::{Ending, Entry, LINE_BYTES_MAX, Lines, line_bytes_in_file, read_line};
 pub use position::Position;
 pub use private::PrivateFolder;
 pub use tail::lines_end;

@@ -11,6 +11,8 @@ pub use absent::{IS_PRESENT, compress, reader};
 #[cfg(feature = "zstd")]
 pub use present::{IS_PRESENT, compress, reader};
 
+use std::io::{self, Read, Seek};
+
 pub use frames::Frames;
 
 /// As much of a file as [`content_bytes`] needs.
@@ -33,6 +35,22 @@ pub fn content_bytes(header: &[u8]) -> Option<u64> {
     let mut number = [0; 8];
     number[..bytes].copy_from_slice(field.get(..bytes)?);
     u64::from_le_bytes(number).checked_add(added)
+}
+
+/// Reads how many bytes a compressed file holds: from the table at its end, or from its header. Returns `None`
+/// if the file does not say, or is not such a file.
+///
+/// # Errors
+///
+/// What the file reports.
+pub fn content_bytes_of_file(file: &mut (impl Read + Seek)) -> io::Result<Option<u64>> {
+    if let Some(frames) = Frames::read(file)? {
+        return Ok(Some(frames.content_bytes()));
+    }
+    file.rewind()?;
+    let mut header = Vec::new();
+    file.take(HEADER_BYTES as u64).read_to_end(&mut header)?;
+    Ok(content_bytes(&header))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! The test turns the writer by hand on its own thread, and does the work of the housekeeping
 //! thread. So a seed always gives the same run.
 
+mod destinations;
 mod retention;
 
 use std::cell::RefCell;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use destinations::Destinations;
 use retention::Removed;
 
 use super::book::{self, Book};
@@ -100,6 +102,8 @@ struct Model {
     others: BTreeMap<String, Vec<u8>>,
     /// Files that retention removed.
     removed: Vec<Removed>,
+    /// What shippers have sent.
+    destinations: Destinations,
     /// Events that a sync made durable, and that nobody removed since.
     durable: BTreeSet<u64>,
     /// Whether files may end in the middle of a line.
@@ -128,6 +132,7 @@ impl Model {
             taken_away: Vec::new(),
             others: BTreeMap::new(),
             removed: Vec::new(),
+            destinations: Destinations::default(),
             durable: BTreeSet::new(),
             may_be_torn: false,
             may_keep_fragments: false,
@@ -147,6 +152,7 @@ impl Model {
             .queue_capacity(64)
             .queue_bytes(256 << 10)
             .max_file_bytes(FILE_BYTES_MAX)
+            .retention_waits(self.rng.bool())
             .fsync(Fsync::Batch);
         if self.rng.bool() {
             builder = builder.retention_days(self.rng.u32(1..4));

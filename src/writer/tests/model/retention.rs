@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::super::book::{self, Book};
 use super::Model;
+use super::destinations::Destinations;
 use crate::config::Compress;
 use crate::writer::files::utc_date_of_micros;
 use crate::writer::fs::mem::MemFs;
@@ -120,9 +121,14 @@ impl Model {
             dir: PathBuf::from("logs"),
             retention_days: settings.retention_days,
             max_total_bytes: settings.max_total_bytes,
+            waits: settings.retention_waits,
             compress: settings.compress == Compress::Zstd,
+            warns: false,
         };
-        let rules = Rules { retention: &retention, today: utc_date_of_micros(self.now) };
+        self.destinations.step(&self.fs, &mut self.rng);
+        let destinations = &self.destinations;
+        let today = utc_date_of_micros(self.now);
+        let rules = Rules { retention: &retention, today, destinations };
         let is_well = self.is_well() && self.can_retire();
         let before = Folder::of(&self.fs);
         let (removed, told) = (RefCell::new(Vec::new()), RefCell::new(Vec::new()));
@@ -132,7 +138,7 @@ impl Model {
             }
             let folder = Folder::of(&self.fs);
             let retired = remove()?;
-            let gone = folder.gone(&self.fs, &retired, process.audit.instance());
+            let gone = folder.gone(&self.fs, &retired, process.audit.instance(), destinations);
             folder.assert_none_older(&gone, self.may_keep_fragments);
             rules.assert_past(&gone, &folder);
             removed.borrow_mut().push(gone);
@@ -230,7 +236,7 @@ fn both(path: &str) -> (String, String) {
     (plain.to_owned(), format!("{plain}.zst"))
 }
 
-fn whole_lines(text: &[u8]) -> &[u8] {
+pub(super) fn whole_lines(text: &[u8]) -> &[u8] {
     &text[..text.len() - book::split(text).1.len()]
 }
 
@@ -256,20 +262,20 @@ fn log<'f>(files: impl Iterator<Item = &'f File>) -> Vec<(&'f FileName, &'f File
 }
 
 /// All files at one moment, by path.
-struct Folder(BTreeMap<String, File>);
+pub(super) struct Folder(BTreeMap<String, File>);
 
 #[derive(Clone)]
-struct File {
+pub(super) struct File {
     /// `None` if the file is an unfinished copy, or does not belong to the log.
     name: Option<FileName>,
     bytes: Vec<u8>,
     is_locked: bool,
-    text: Vec<u8>,
+    pub(super) text: Vec<u8>,
     books: BTreeMap<String, Book>,
 }
 
 impl Folder {
-    fn of(fs: &MemFs) -> Self {
+    pub(super) fn of(fs: &MemFs) -> Self {
         let file = |path: String| {
             let name = FileName::parse(&path["logs/".len()..]);
             let text = name.as_ref().map(|_| plain(fs, &path)).unwrap_or_default();
@@ -282,7 +288,7 @@ impl Folder {
     }
 
     /// Returns the files of the log, oldest first.
-    fn log(&self) -> Vec<(&FileName, &File)> {
+    pub(super) fn log(&self) -> Vec<(&FileName, &File)> {
         log(self.0.values())
     }
 
@@ -299,18 +305,28 @@ impl Folder {
     }
 
     /// Returns the one file that is gone since. Checks it against `retired`, by instance.
-    fn gone(&self, fs: &MemFs, retired: &Retired, by: &str) -> Removed {
+    fn gone(
+        &self,
+        fs: &MemFs,
+        retired: &Retired,
+        by: &str,
+        destinations: &Destinations,
+    ) -> Removed {
         let there = fs.names();
         let mut gone = self.0.iter().filter(|(path, _)| !there.contains(path));
         let (path, file) = gone.next().expect("a file that has gone");
         assert_eq!(gone.next().map(|(path, _)| path), None, "one at a time");
         let instances = file.books.iter().filter_map(|(instance, book)| book.as_retired(instance));
-        let data = json!({
+        let mut data = json!({
             "file": path["logs/".len()..],
             "bytes": file.bytes.len(),
             "why": retired.why,
             "instances": instances.collect::<Vec<_>>(),
         });
+        let lack = destinations.lack(file.name.as_ref().unwrap(), &file.text);
+        if !lack.is_empty() {
+            data["unshipped"] = lack.into();
+        }
         assert_eq!(in_order(serde_json::to_value(retired).unwrap()), data);
         // The process that removes a file has its lock. The folder before shows that no other
         // process had it.
@@ -346,6 +362,7 @@ impl Folder {
 struct Rules<'t> {
     retention: &'t Retention,
     today: Date,
+    destinations: &'t Destinations,
 }
 
 impl Rules<'_> {
@@ -354,10 +371,19 @@ impl Rules<'_> {
         self.retention.retention_days.is_some_and(|limit| i64::from(days) > i64::from(limit))
     }
 
+    /// Returns whether an old file stays until a destination has it.
+    fn waits_for(&self, name: &FileName, file: &File) -> bool {
+        self.retention.waits && !self.destinations.have(name, &file.text)
+    }
+
     /// Checks that a removed file was past its limit.
     fn assert_past(&self, gone: &Removed, folder: &Folder) {
         match gone.why() {
-            BY_DAYS => assert!(self.is_old(gone.name()), "{}", gone.data),
+            BY_DAYS => {
+                assert!(self.is_old(gone.name()), "{}", gone.data);
+                let file = &folder.0[&format!("logs/{}", gone.name())];
+                assert!(!self.waits_for(gone.name(), file), "{}", gone.data);
+            }
             BY_BYTES => {
                 let limit = self.retention.max_total_bytes.unwrap();
                 assert!(folder.log_bytes() as u64 > limit, "{}", gone.data);
@@ -426,9 +452,12 @@ impl Rules<'_> {
         let copied = before.0.keys().filter(|path| before.is_copied(path));
         let copied: Vec<_> = copied.map(|path| before.0[path].name.as_ref()).collect();
         assert!(after.log().iter().all(|(name, _)| !copied.contains(&Some(name))), "{copied:?}");
+        let mut waits = false;
         for (name, file) in before.log() {
             // If its copy exists, the copy is removed instead.
-            if self.is_old(name) && !copied.contains(&Some(name)) && goes(file) {
+            let is_old = self.is_old(name) && !copied.contains(&Some(name));
+            waits |= is_old && self.waits_for(name, file);
+            if is_old && !waits && goes(file) {
                 due.push((name, BY_DAYS));
             }
         }

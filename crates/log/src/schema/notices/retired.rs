@@ -1,6 +1,7 @@
 //! `audit.retired`: a file that retention removed.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
@@ -21,6 +22,9 @@ pub struct Retired {
     pub why: Cow<'static, str>,
     /// `None`: the file could not be read.
     pub instances: Option<Vec<Seqs>>,
+    /// How many events in it the destinations of shippers had not acknowledged, by their names. `None` is an
+    /// unknown number. Destinations that had all of them are left out.
+    pub unshipped: BTreeMap<String, Option<u64>>,
 }
 
 impl Retired {
@@ -43,6 +47,12 @@ impl Retired {
             bytes: count_in_notice(data, "bytes").unwrap_or(0),
             why: text("why").into(),
             instances: (!is_unread).then(|| found.filter_map(Seqs::read).collect()),
+            unshipped: member("unshipped")
+                .map(Json::members)
+                .into_iter()
+                .flatten()
+                .map(|(name, events)| (name.to_owned(), events.as_u64()))
+                .collect(),
         }
     }
 }
@@ -57,6 +67,9 @@ impl Serialize for Retired {
         let more = self.instances.iter().flatten().count().saturating_sub(INSTANCES_MAX);
         if more > 0 {
             map.serialize_entry("instances_more", &more)?;
+        }
+        if !self.unshipped.is_empty() {
+            map.serialize_entry("unshipped", &self.unshipped)?;
         }
         map.end()
     }

@@ -185,6 +185,7 @@ fn a_retired_file_comes_back() {
         bytes: 12,
         why: "AUDIT_RETENTION_DAYS".into(),
         instances: Some(vec![seqs(INSTANCE, 1, 9)]),
+        unshipped: BTreeMap::from([("otlp".to_owned(), Some(3)), ("other".to_owned(), None)]),
     };
     assert_eq!(read(&line(&retired)), Some(ReadNotice::Retired(retired.clone())));
     let unread = Retired { instances: None, ..retired.clone() };
@@ -198,8 +199,13 @@ fn a_retired_file_comes_back() {
 #[test]
 fn a_retired_line_names_a_bounded_number_of_instances() {
     let instances: Vec<_> = (1..=1_002).map(|n| seqs(&format!("{n:016x}"), n, n)).collect();
-    let retired =
-        Retired { file: "x".to_owned(), bytes: 0, why: "y".into(), instances: Some(instances) };
+    let retired = Retired {
+        file: "x".to_owned(),
+        bytes: 0,
+        why: "y".into(),
+        instances: Some(instances),
+        unshipped: BTreeMap::new(),
+    };
     let text = line(&retired);
     assert!(text.contains(r#""instances_more":2"#), "{text}");
     let Some(ReadNotice::Retired(found)) = read(&text) else { panic!("{text}") };
