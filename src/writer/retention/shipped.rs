@@ -8,6 +8,7 @@ use super::{ListedFile, Retention, RetentionPass};
 use crate::warnings;
 use crate::writer::files::whole_lines_len_of_file;
 use llm_audit_log::schema::Prefix;
+use llm_audit_log::schema::notices::{NoticeType, ReadNotice};
 use llm_audit_log::{
     Acknowledged, Ending, SHIP_FOLDER, destination_of_file, line_bytes_in_file, zst,
 };
@@ -97,10 +98,14 @@ impl RetentionPass<'_> {
         whole_lines_len_of_file(&*opened, opened.stat()?.len)
     }
 
-    /// Begins to count what of a file no destination has.
+    /// Begins to count what of a file each destination lacks.
     pub(super) fn count_unshipped(&self, file: &ListedFile) -> UnshippedEvents<'_> {
         let destinations = self.destinations.iter().take(NAMED_MAX);
-        let of = destinations.map(|destination| (destination, destination.bytes_of(file), 0));
+        let of = destinations.map(|destination| Lack {
+            destination,
+            bytes: destination.bytes_of(file),
+            events: destination.acknowledged.as_ref().ok().map(|_| 0),
+        });
         UnshippedEvents { offset: 0, of: of.collect() }
     }
 }
@@ -110,8 +115,16 @@ impl RetentionPass<'_> {
 pub(super) struct UnshippedEvents<'p> {
     /// The bytes of the lines so far.
     offset: u64,
-    /// For each destination the bytes that it has, and the events after them.
-    of: Vec<(&'p Destination, u64, u64)>,
+    of: Vec<Lack<'p>>,
+}
+
+/// What one destination lacks.
+struct Lack<'p> {
+    destination: &'p Destination,
+    /// The bytes of the file that it has.
+    bytes: u64,
+    /// The events after them; `None` if that is unknown.
+    events: Option<u64>,
 }
 
 impl UnshippedEvents<'_> {
@@ -120,18 +133,34 @@ impl UnshippedEvents<'_> {
         let has_number = |prefix: Prefix<'_>| prefix.seq.is_some();
         // A line of another program counts too, unless it cannot be an event.
         let is_event = line.starts_with(b"{") && Prefix::of(line).is_none_or(has_number);
-        for (_, bytes, events) in &mut self.of {
-            *events += u64::from(is_event && self.offset >= *bytes);
+        // What another line says goes with it, so this one says it in its place.
+        let carried = if is_event || self.of.is_empty() { None } else { unshipped_of(line) };
+        for Lack { destination, events, .. } in
+            self.of.iter_mut().filter(|lack| self.offset >= lack.bytes)
+        {
+            let said = carried.as_ref().and_then(|said| said.get(&destination.name).copied());
+            let more = said.unwrap_or(Some(u64::from(is_event)));
+            *events = events.zip(more).map(|(events, more)| events.saturating_add(more));
         }
         self.offset += line_bytes_in_file(ending, line.len());
     }
 
     /// Returns how many events each destination lacks, `None` if that is unknown.
     pub(super) fn by_name(&self, is_read: bool) -> BTreeMap<String, Option<u64>> {
-        let lacks = |(destination, _, events): &(&Destination, u64, u64)| {
-            let is_known = is_read && destination.acknowledged.is_ok();
-            (destination.name.clone(), is_known.then_some(*events))
-        };
-        self.of.iter().map(lacks).filter(|(_, events)| *events != Some(0)).collect()
+        let lacks = self
+            .of
+            .iter()
+            .map(|lack| (lack.destination.name.clone(), lack.events.filter(|_| is_read)));
+        lacks.filter(|(_, events)| *events != Some(0)).collect()
+    }
+}
+
+/// Returns what an `audit.retired` line says of destinations.
+fn unshipped_of(line: &[u8]) -> Option<BTreeMap<String, Option<u64>>> {
+    memchr::memmem::find(line, NoticeType::Retired.name().as_bytes())?;
+    let mut line = line.to_vec();
+    match ReadNotice::of(&llm_audit_log::parse(&mut line).ok()?)? {
+        ReadNotice::Retired(retired) => Some(retired.unshipped),
+        _ => None,
     }
 }

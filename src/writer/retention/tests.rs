@@ -288,6 +288,23 @@ fn what_goes_unshipped_is_counted_for_each_destination() {
 }
 
 #[test]
+fn what_a_removed_line_said_of_unshipped_events_is_said_again() {
+    let name = "audit-2026-01-01.jsonl";
+    let said = format!(
+        "{{\"event_version\":\"3.0\",\"instance\":\"{A}\",\"notice\":1,\"event_type\":\"audit.retired\",\
+         \"agent\":\"llm-audit\",\"action\":\"retired\",\"status\":\"ok\",\"data\":{{\"file\":\"x\",\
+         \"unshipped\":{{\"one\":5,\"two\":null,\"other\":7}}}}}}\n"
+    );
+    let fs = MemFs::default();
+    fs.put(name, (event(A, 1) + &said).as_bytes());
+    ["one", "three", "two"].map(|destination| put_position(&fs, destination, &[]));
+    put_position(&fs, "whole", &[(name, (event(A, 1) + &said).len())]);
+    let retired = run(&Retention { max_total_bytes: Some(0), ..rules(&fs) });
+    let expected = [("one", Some(6)), ("three", Some(1)), ("two", None)];
+    assert_eq!(unshipped(&retired[0]), expected);
+}
+
+#[test]
 fn a_position_that_cannot_be_read_is_waited_for() {
     let name = "audit-2026-01-01.jsonl";
     let fs = MemFs::default();

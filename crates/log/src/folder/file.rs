@@ -236,7 +236,11 @@ impl LogFile {
     }
 
     /// Finds the end of the last whole line.
-    pub(crate) fn lines_end(&self) -> Result<u64, Error> {
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub fn lines_end(&self) -> Result<u64, Error> {
         if self.is_compressed() {
             // It will not grow.
             return Ok(self.bytes());

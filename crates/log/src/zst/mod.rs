@@ -111,7 +111,7 @@ mod tests {
         let text = lines.concat();
         let mut compressed = Vec::new();
         compress(&mut text.as_bytes(), text.len() as u64, &mut compressed).unwrap();
-        let frames = Frames::read(&mut std::io::Cursor::new(&compressed)).unwrap().unwrap();
+        let frames = Frames::read(&mut io::Cursor::new(&compressed)).unwrap().unwrap();
         for offset in (0..text.len()).step_by(100_000) {
             let (_, content) = frames.frame_with(offset as u64);
             assert!(content == 0 || text.as_bytes()[content as usize - 1] == b'\n');

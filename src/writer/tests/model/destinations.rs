@@ -50,8 +50,9 @@ impl Destinations {
     /// Returns what an `audit.retired` line must report about those that do not have all events of a file.
     pub(super) fn lack(&self, name: &FileName, text: &[u8]) -> Map<String, Value> {
         let lacks = self.0.iter().map(|(destination, has)| {
-            let events = events_after(text, bytes_of(has.as_ref(), name));
-            ((*destination).to_owned(), has.as_ref().map_or(Value::Null, |_| json!(events)))
+            let lines = lines_after(text, bytes_of(has.as_ref(), name));
+            let events = lines.iter().map(|line| events_of(line, destination)).sum::<Option<u64>>();
+            ((*destination).to_owned(), json!(events.filter(|_| has.is_some())))
         });
         lacks.filter(|(_, events)| *events != json!(0)).collect()
     }
@@ -86,14 +87,26 @@ fn position_file(has: &BTreeMap<String, usize>) -> String {
     json!({ "version": 1, "positions": has.iter().map(position).collect::<Vec<_>>() }).to_string()
 }
 
-/// Returns how many events begin at this offset or later.
-fn events_after(text: &[u8], offset: usize) -> usize {
+/// Returns the lines that begin at this offset or later.
+fn lines_after(text: &[u8], offset: usize) -> Vec<Value> {
     let mut start = 0;
-    let is_missing = |line: &&[u8]| {
+    let mut lines = Vec::new();
+    for line in whole_lines(text).split_inclusive(|byte| *byte == b'\n') {
+        if start >= offset {
+            lines.push(serde_json::from_slice(line).unwrap_or_default());
+        }
         start += line.len();
-        let line: Value = serde_json::from_slice(line).unwrap_or_default();
-        let is_event = line["event_type"].as_str().is_some_and(|kind| !kind.starts_with("audit."));
-        is_event && start > offset
-    };
-    whole_lines(text).split_inclusive(|byte| *byte == b'\n').filter(is_missing).count()
+    }
+    lines
+}
+
+/// Returns how many events of a destination go with a line: itself, or those that it reports.
+fn events_of(line: &Value, destination: &str) -> Option<u64> {
+    match line["event_type"].as_str() {
+        Some("audit.retired") => {
+            line["data"]["unshipped"].get(destination).map_or(Some(0), Value::as_u64)
+        }
+        Some(kind) => Some(u64::from(!kind.starts_with("audit."))),
+        None => Some(0),
+    }
 }
