@@ -15,7 +15,8 @@ pub trait Destination: fmt::Debug {
     /// What a line becomes, such as a log record.
     type Item;
 
-    /// A name for the position's file: letters, digits, `-`, `_` and `.`. Another destination has another one.
+    /// A name for the position's file, which [`destination_name`](super::destination_name) makes. Another destination
+    /// has another one.
     fn name(&self) -> &str;
 
     /// The most that one batch may have.

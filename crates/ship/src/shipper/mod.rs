@@ -5,9 +5,11 @@ mod batch;
 mod destination;
 mod error;
 mod lag;
+mod name;
 mod origins;
 mod refused;
 mod state;
+mod status;
 #[cfg(test)]
 mod tests;
 
@@ -16,19 +18,19 @@ use std::mem;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use llm_audit_log::{Ending, Entry, Folder, Follow, Lines, PrivateFolder, parse};
+use llm_audit_log::{Ending, Entry, Folder, Follow, Lines, PrivateFolder, SHIP_FOLDER, parse};
 
 use backoff::Backoff;
 use batch::{BUFFER_BYTES_KEPT, Batch, Shipment};
 pub use destination::{BatchLimits, Destination, LineSource, Rejected, SendError, Shipped};
 pub use error::Error;
 pub use lag::Lag;
+pub use name::destination_name;
 pub use origins::Origin;
 use refused::Refused;
 use state::{ShipState, StateFile};
+pub use status::{DestinationStatus, destinations};
 
-/// The folder of the positions, in that of the log.
-const FOLDER: &str = ".ship";
 /// How many files that cannot be read end the reading of a batch.
 const FILE_ERRORS_MAX: usize = 16;
 /// How often in a row a destination may fail with the same lines before they count as the reason.
@@ -88,10 +90,10 @@ impl<D: Destination> Shipper<D> {
     /// The position cannot be read or locked.
     pub fn open(dir: impl Into<PathBuf>, destination: D) -> Result<Option<Self>, Error> {
         let dir = dir.into();
-        let path = dir.join(FOLDER);
+        let path = dir.join(SHIP_FOLDER);
         let folder = PrivateFolder::create(&path).map_err(|error| Error::io(&path, error))?;
         let Some(file) = StateFile::lock(&folder, destination.name())? else { return Ok(None) };
-        let state = file.read()?;
+        let state = file.read_or_begin()?;
         let refused = Refused::of(&folder, destination.name());
         let follow = Follow::resume(&dir, state.positions.iter().cloned());
         let mut shipper = Self {
@@ -141,6 +143,9 @@ impl<D: Destination> Shipper<D> {
     }
 
     /// Lines that were sent since the position was begun, with those that were refused.
+    ///
+    /// It counts the lines that the destination makes something of, each one once: also over restarts, and if its
+    /// batch was sent more than once. Together with [`lost`](Self::lost) these are all that the log has had for it.
     pub fn sent(&self) -> u64 {
         self.state.sent
     }
@@ -148,6 +153,12 @@ impl<D: Destination> Shipper<D> {
     /// Lines that the destination has refused for good. They are in the folder `.ship/refused` of the log.
     pub fn refused(&self) -> u64 {
         self.state.refused
+    }
+
+    /// Events that retention removed before they were sent, as the `audit.retired` lines that were read report. An event
+    /// that was just being sent is counted although it may have arrived.
+    pub fn lost(&self) -> u64 {
+        self.state.lost
     }
 
     /// What the destination said when it refused lines last, since the last call.
@@ -200,6 +211,7 @@ impl<D: Destination> Shipper<D> {
                         self.destination.recall(&line, self.state.origins.of(&line));
                         continue;
                     }
+                    self.state.note_lost(&line, self.destination.name());
                     let origin = self.state.origins.note(&line);
                     let Entry { file, offset, .. } = entry;
                     let source = LineSource { bytes: entry.bytes, file, offset, origin };
@@ -302,5 +314,5 @@ impl<D: Destination> Shipper<D> {
 ///
 /// Somebody ships to the destination now, or the file cannot be removed.
 pub fn forget(dir: &Path, name: &str) -> Result<bool, Error> {
-    StateFile::remove(&dir.join(FOLDER), name)
+    StateFile::remove(&dir.join(SHIP_FOLDER), name)
 }

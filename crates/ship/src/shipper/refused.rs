@@ -3,12 +3,9 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use llm_audit_log::PrivateFolder;
+use llm_audit_log::{PrivateFolder, REFUSED_FOLDER};
 
 use super::error::Error;
-
-/// The folder below that of the positions.
-const FOLDER: &str = "refused";
 
 /// The files of a destination's refused lines, one for each day.
 #[derive(Debug)]
@@ -19,10 +16,10 @@ pub(super) struct Refused {
 
 impl Refused {
     pub(super) fn of(ship: &PrivateFolder, destination: &str) -> Self {
-        Self { path: ship.path().join(FOLDER), destination: destination.to_owned() }
+        Self { path: ship.path().join(REFUSED_FOLDER), destination: destination.to_owned() }
     }
 
-    /// Adds lines to the file of today (UTC). They are then on the disk.
+    /// Adds lines to the file of today (UTC). They are then on the disk. Retention removes old files.
     pub(super) fn keep(&self, lines: &[&[u8]]) -> Result<(), Error> {
         let day = Timestamp::now().strftime("%Y-%m-%d");
         let name = format!("{}-{day}.jsonl", self.destination);

@@ -1,17 +1,17 @@
 //! How far a destination has the log, in a file.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::path::Path;
 
-use llm_audit_log::{Position, PrivateFolder};
+use llm_audit_log::schema::notices::ReadNotice;
+use llm_audit_log::{Acknowledged, Line, Position, PrivateFolder};
+use llm_audit_process::fork::PrivateFile;
 use serde::{Deserialize, Serialize};
 
 use super::error::Error;
+use super::name::is_destination_name;
 use super::origins::Origins;
-
-/// The version of the file.
-const VERSION: u32 = 1;
 
 /// How far a destination has the log.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -24,8 +24,33 @@ pub(super) struct ShipState {
     pub(super) sent_bytes: u64,
     /// Lines that were refused for good.
     pub(super) refused: u64,
+    /// Events that retention removed before they were sent.
+    #[serde(default)]
+    pub(super) lost: u64,
     /// The time of the last line that was sent, in microseconds since the Unix epoch.
     pub(super) until: Option<i64>,
+}
+
+impl ShipState {
+    /// Reads the file of a position. Returns `None` if there is none.
+    pub(super) fn read(path: &Path) -> Result<Option<Self>, Error> {
+        let text = match fs::read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            text => text.map_err(|error| Error::io(path, error))?,
+        };
+        // Retention waits for a file that it cannot read, so both must accept the same ones.
+        Acknowledged::parse(&text).map_err(|why| Error::state(path, &why))?;
+        let state = serde_json::from_slice(&text);
+        state.map(Some).map_err(|error| Error::state(path, &error.to_string()))
+    }
+
+    /// Takes note of a line of the log, which may report that events were removed before this destination had them.
+    pub(super) fn note_lost(&mut self, line: &Line<'_>, destination: &str) {
+        if let (true, Some(ReadNotice::Retired(retired))) = (line.is_own(), ReadNotice::of(line)) {
+            let lost = retired.unshipped.get(destination).copied().flatten();
+            self.lost = self.lost.saturating_add(lost.unwrap_or(0));
+        }
+    }
 }
 
 /// The file of one destination, and the lock that its shipper holds.
@@ -33,8 +58,8 @@ pub(super) struct ShipState {
 pub(super) struct StateFile {
     folder: PrivateFolder,
     name: String,
-    /// Held as long as the file is open.
-    _lock: File,
+    /// Held as long as the file is open. A forked child closes it, so that it does not keep the lock.
+    pub(super) lock: PrivateFile,
 }
 
 impl StateFile {
@@ -44,40 +69,32 @@ impl StateFile {
         let lock = folder.lock(&name);
         let lock = lock.map_err(|error| Error::io(&folder.path().join(name), error))?;
         let name = format!("{destination}.json");
-        Ok(lock.map(|lock| Self { folder: folder.clone(), name, _lock: lock }))
+        let lock = lock.map(PrivateFile::new);
+        Ok(lock.map(|lock| Self { folder: folder.clone(), name, lock }))
     }
 
-    /// Reads the position. Without a file it is the beginning of the log.
-    pub(super) fn read(&self) -> Result<ShipState, Error> {
-        let path = self.folder.path().join(&self.name);
-        let text = match fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(ShipState::default());
-            }
-            text => text.map_err(|error| Error::io(&path, error))?,
-        };
-        let state = serde_json::from_slice::<ShipState>(&text);
-        let state = state.map_err(|error| Error::state(&path, &error.to_string()))?;
-        match state.version {
-            VERSION => Ok(state),
-            other => Err(Error::state(&path, &format!("version {other}, and {VERSION} is known"))),
+    /// Reads the position. Without a file it is the beginning of the log. It is then written, so that retention waits
+    /// for the destination before the first batch is sent.
+    pub(super) fn read_or_begin(&self) -> Result<ShipState, Error> {
+        match ShipState::read(&self.folder.path().join(&self.name))? {
+            Some(state) => Ok(state),
+            None => self.save(&ShipState::default()).map(|()| ShipState::default()),
         }
     }
 
     /// Writes the position. After a power cut it is there, or the one before.
     pub(super) fn save(&self, state: &ShipState) -> Result<(), Error> {
-        let text = serde_json::to_vec(&ShipState { version: VERSION, ..state.clone() });
-        let saved =
-            text.map_err(io::Error::from).and_then(|text| self.folder.replace(&self.name, &text));
+        let state = ShipState { version: Acknowledged::VERSION, ..state.clone() };
+        let text = serde_json::to_vec(&state).map_err(io::Error::from);
+        let saved = text.and_then(|text| self.folder.replace(&self.name, &text));
         saved.map_err(|error| Error::io(&self.folder.path().join(&self.name), error))
     }
 
     /// Removes the position of a destination that nobody ships to.
     pub(super) fn remove(path: &Path, destination: &str) -> Result<bool, Error> {
         // Any other name is not one of a position, and may lead out of the folder.
-        let is_name = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         let is_known =
-            destination.chars().all(is_name) && path.join(format!("{destination}.json")).exists();
+            is_destination_name(destination) && path.join(format!("{destination}.json")).exists();
         if !is_known {
             return Ok(false);
         }
@@ -91,5 +108,12 @@ impl StateFile {
                 removed.map(|()| true).map_err(|error| Error::io(&path.join(&file.name), error))
             }
         }
+    }
+}
+
+impl Drop for StateFile {
+    /// Unlocks explicitly, because a process that is just being started may have a copy of the file.
+    fn drop(&mut self) {
+        let _closed = self.lock.unlock();
     }
 }

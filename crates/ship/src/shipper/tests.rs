@@ -144,6 +144,11 @@ fn ship_at_random(seed: u64) {
         while shipper.destination.is_well
             && shipper.ship(|_, _| true).unwrap() != Progress::UpToDate
         {}
+        if shipper.destination.is_well {
+            let poison = (0..next).filter(|seq| is_poison(*seq)).count() as u64;
+            let counts = (shipper.sent(), shipper.refused(), shipper.lost());
+            assert_eq!(counts, (next, poison, 0), "each line counts once, seed {seed}");
+        }
         let Shipper { destination, .. } = shipper;
         flaky = destination;
     }
@@ -192,20 +197,134 @@ fn one_shipper_has_a_destination_and_its_position_can_be_forgotten() {
     assert_eq!(anew.ship(|_, _| true).unwrap(), Progress::Sent(2));
 }
 
+/// The time of all lines of [`event`].
+fn event_time() -> i64 {
+    parse(&mut event(0).into_bytes()).unwrap().timestamp().unwrap()
+}
+
 #[test]
 fn the_lag_is_what_was_not_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
     append(dir.path(), 0, &(start() + &event(1)));
     let mut shipper = Shipper::open(dir.path(), well()).unwrap().unwrap();
     let bytes = (start() + &event(1)).len() as u64;
-    let lag = shipper.lag(0).unwrap();
-    assert_eq!((lag.bytes, lag.lines, lag.seconds), (bytes, None, None));
+    let lag = shipper.lag(event_time()).unwrap();
+    assert_eq!((lag.bytes, lag.lines, lag.seconds), (bytes, Some(2), Some(40.0)));
     shipper.ship(|_, _| true).unwrap();
-    let sent_at = shipper.state.until.unwrap();
-    assert_eq!(shipper.lag(sent_at + 5_000_000).unwrap(), Lag { lines: Some(0), ..Lag::default() });
+    let now = event_time() + 5_000_000;
+    let nothing = Lag { lines: Some(0), ..Lag::default() };
+    assert_eq!(shipper.lag(now).unwrap(), nothing);
     append(dir.path(), 0, &event(2));
-    let lag = shipper.lag(sent_at + 5_000_000).unwrap();
+    let lag = shipper.lag(now).unwrap();
     assert_eq!((lag.bytes, lag.lines, lag.seconds), (event(2).len() as u64, Some(1), Some(5.0)));
+    shipper.ship(|_, _| true).unwrap();
+    // A killed process leaves half a line, which is never sent.
+    append(dir.path(), 0, "{\"event_version\":");
+    assert_eq!(shipper.lag(now).unwrap(), nothing);
+}
+
+#[test]
+fn the_lag_is_the_age_of_the_oldest_line_of_all_processes() {
+    let dir = tempfile::tempdir().unwrap();
+    append(dir.path(), 0, &(start() + &event(2)));
+    let mut shipper = Shipper::open(dir.path(), well()).unwrap().unwrap();
+    shipper.ship(|_, _| true).unwrap();
+    let older = event(6).replace("23:00:40", "23:00:10");
+    append(dir.path(), 0, &event(4));
+    append(dir.path(), 1, &older);
+    let lag = shipper.lag(event_time()).unwrap();
+    assert_eq!(lag.bytes, (event(4) + &older).len() as u64);
+    assert_eq!((lag.lines, lag.seconds), (Some(2), Some(30.0)));
+    // What retention removed does not wait.
+    fs::remove_file(dir.path().join("audit-2026-11-02.2.jsonl")).unwrap();
+    let lag = shipper.lag(event_time()).unwrap();
+    assert_eq!((lag.bytes, lag.seconds), (event(4).len() as u64, Some(0.0)));
+}
+
+/// Does what the recorder does with a file that is no longer written to.
+fn compress(dir: &Path, file: u64) {
+    let path = dir.join(format!("audit-2026-11-02.{}.jsonl", file + 1));
+    let (text, mut compressed) = (fs::read(&path).unwrap(), Vec::new());
+    llm_audit_log::zst::compress(&mut &text[..], text.len() as u64, &mut compressed).unwrap();
+    fs::write(path.with_extension("jsonl.zst"), compressed).unwrap();
+    fs::remove_file(path).unwrap();
+}
+
+#[test]
+fn a_file_that_is_compressed_while_it_is_sent_goes_on() {
+    for restarts in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let events = |seqs: std::ops::Range<u64>| seqs.map(|n| event(n * 2)).collect::<String>();
+        append(dir.path(), 0, &(start() + &events(0..40)));
+        append(dir.path(), 1, &events(40..50));
+        let mut shipper = Shipper::open(dir.path(), well()).unwrap().unwrap();
+        assert_eq!(shipper.ship(|_, _| true).unwrap(), Progress::Sent(12));
+        compress(dir.path(), 0);
+        let lag = shipper.lag(event_time()).unwrap();
+        assert_eq!(lag.bytes, events(12..50).len() as u64);
+        assert_eq!(lag.lines, Some(38));
+        if restarts {
+            let came = shipper.destination.came.clone();
+            drop(shipper);
+            shipper = Shipper::open(dir.path(), Flaky { came, ..well() }).unwrap().unwrap();
+        }
+        while shipper.ship(|_, _| true).unwrap() != Progress::UpToDate {}
+        compress(dir.path(), 1);
+        assert_eq!(shipper.ship(|_, _| true).unwrap(), Progress::UpToDate);
+        let expected = (0..50).map(|n| (n * 2, 1));
+        assert_eq!(shipper.destination.came, expected.collect());
+        let lag = shipper.lag(event_time()).unwrap();
+        assert_eq!((shipper.sent(), lag.bytes, lag.seconds), (50, 0, None));
+    }
+}
+
+#[test]
+fn a_destination_is_known_before_it_has_anything() {
+    let dir = tempfile::tempdir().unwrap();
+    append(dir.path(), 0, &(start() + &event(2)));
+    assert_eq!(destinations(dir.path(), 0).unwrap().len(), 0);
+    let mut shipper = Shipper::open(dir.path(), well()).unwrap().unwrap();
+    let all = || destinations(dir.path(), event_time()).unwrap();
+    let status = || all().pop().unwrap().unwrap();
+    assert_eq!((status().name, status().positions, status().sent), ("flaky".into(), vec![], 0));
+    assert_eq!(status().lag, shipper.lag(event_time()).unwrap());
+    shipper.ship(|_, _| true).unwrap();
+    append(dir.path(), 0, &event(7));
+    shipper.ship(|_, _| true).unwrap();
+    let expected = DestinationStatus {
+        name: "flaky".to_owned(),
+        positions: shipper.state.positions.clone(),
+        sent: 2,
+        refused: 1,
+        lost: 0,
+        until: Some(event_time()),
+        lag: Lag { lines: Some(0), ..Lag::default() },
+    };
+    assert_eq!(status(), expected);
+    fs::write(dir.path().join(".ship/another.json"), "{").unwrap();
+    let all = all();
+    assert!(all[0].as_ref().is_err_and(|error| error.to_string().contains("another.json")));
+    assert_eq!(all[1].as_ref().unwrap(), &expected);
+}
+
+#[test]
+fn what_retention_removed_is_counted_as_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let retired = |unshipped: &str| {
+        format!(
+            "{{\"event_version\":\"3.0\",\"instance\":\"{INSTANCE}\",\"notice\":2,\
+             \"timestamp\":\"2026-11-29T23:00:01Z\",\"event_type\":\"audit.retired\",\
+             \"agent\":\"llm-audit\",\"action\":\"retired\",\"status\":\"ok\",\
+             \"data\":{{\"file\":\"x\",\"unshipped\":{{{unshipped}}}}}}}\n"
+        )
+    };
+    let lost = retired(r#""flaky":3,"other":5"#) + &retired(r#""other":7"#);
+    append(dir.path(), 0, &(start() + &lost + &event(2) + &retired(r#""flaky":1"#)));
+    for _ in 0..2 {
+        let mut shipper = Shipper::open(dir.path(), well()).unwrap().unwrap();
+        while shipper.ship(|_, _| true).unwrap() != Progress::UpToDate {}
+        assert_eq!((shipper.sent(), shipper.lost()), (1, 4));
+    }
 }
 
 #[test]
@@ -216,6 +335,19 @@ fn a_damaged_position_is_an_error() {
     fs::write(dir.path().join(".ship/flaky.json"), "{").unwrap();
     let error = Shipper::open(dir.path(), well()).unwrap_err().to_string();
     assert!(error.contains("flaky.json is no position"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_copy_of_the_lock_does_not_hold_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = PrivateFolder::create(dir.path().join(".ship")).unwrap();
+    let held = StateFile::lock(&folder, "flaky").unwrap().unwrap();
+    // As in a process that is just being started.
+    let _copy = held.lock.try_clone().unwrap();
+    assert!(StateFile::lock(&folder, "flaky").unwrap().is_none());
+    drop(held);
+    assert!(StateFile::lock(&folder, "flaky").unwrap().is_some());
 }
 
 #[cfg(unix)]
@@ -243,7 +375,9 @@ fn a_position_that_could_not_be_kept_is_kept_later() {
     assert!(shipper.ship(|_, _| true).is_err());
     fs::remove_dir(&in_the_way).unwrap();
     assert_eq!(shipper.ship(|_, _| true).unwrap(), Progress::UpToDate);
-    assert!(dir.path().join(".ship/flaky.json").exists());
+    drop(shipper);
+    let mut again = Shipper::open(dir.path(), well()).unwrap().unwrap();
+    assert_eq!(again.ship(|_, _| true).unwrap(), Progress::UpToDate);
 }
 
 #[test]
