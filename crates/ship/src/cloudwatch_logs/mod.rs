@@ -2,9 +2,11 @@
 
 mod chunks;
 mod cut;
+mod name;
 #[cfg(test)]
 mod tests;
 
+use std::env;
 use std::fmt;
 use std::io;
 use std::ops::Range;
@@ -26,11 +28,10 @@ use tokio::runtime::{self, Runtime};
 use crate::shipper::{BatchLimits, Destination, LineSource, Rejected, SendError, Shipped};
 use chunks::chunks;
 use cut::message_of;
+use name::stream_name;
 
 /// The longest name of a group or a stream.
 const NAME_CHARS_MAX: usize = 512;
-/// The longest name of a file, before what is added to it.
-const FILE_NAME_BYTES_MAX: usize = 200;
 /// The time for one request, with the look-up of credentials.
 const REQUEST_SECONDS_MAX: u64 = 30;
 /// What is read before it is sent: a few requests.
@@ -78,13 +79,8 @@ impl CloudWatchLogs {
 
     fn connected_by(connect: Connect, group: String, stream: String) -> io::Result<Self> {
         check_names(&group, &stream)?;
-        let name = file_name("cloudwatch", &[&group, &stream]);
-        if name.len() > FILE_NAME_BYTES_MAX {
-            let wrong = format!("group and stream are too long for the name of a file: {name}");
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, wrong));
-        }
         Ok(Self {
-            name,
+            name: stream_name(&group, &stream, |variable| env::var(variable).ok()),
             group,
             stream,
             runtime: runtime::Builder::new_current_thread().enable_all().build()?,
@@ -269,19 +265,4 @@ fn check_names(group: &str, stream: &str) -> io::Result<()> {
         return Ok(());
     };
     Err(io::Error::new(io::ErrorKind::InvalidInput, wrong))
-}
-
-/// A name for files, which another group or stream does not have.
-fn file_name(kind: &str, parts: &[&str]) -> String {
-    let mut name = kind.to_owned();
-    for part in parts {
-        name.push('-');
-        for byte in part.bytes() {
-            match byte {
-                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' => name.push(byte.into()),
-                other => name.push_str(&format!("_{other:02x}")),
-            }
-        }
-    }
-    name
 }

@@ -21,6 +21,7 @@ use prost::{DecodeError, Message};
 use super::OtlpSettings;
 use super::client::{Error, shown};
 use super::connection::Connection;
+use super::name::collectors_name;
 use crate::mapping::{self, Attribute, AttributeValue, Mapper, Record, resource_of};
 use crate::shipper::{BatchLimits, Destination, LineSource, Origin, Rejected, SendError, Shipped};
 
@@ -57,6 +58,7 @@ const DOUBLE: u32 = 4;
 /// A collector that takes spans and log records.
 #[derive(Debug)]
 pub struct OtlpEvents {
+    name: String,
     connections: [Connection; 2],
     mapper: Mapper,
     /// Attributes of every resource.
@@ -83,6 +85,7 @@ impl OtlpEvents {
     /// Returns an error if the certificates cannot be read, if a header is not one, or if gRPC is asked for without the
     /// feature `otlp-grpc`.
     pub fn new(logs: OtlpSettings, spans: &OtlpSettings) -> Result<Self, Error> {
+        let name = collectors_name(&logs.endpoint, &spans.endpoint);
         let connections =
             [Connection::new(spans, SPANS_METHOD)?, Connection::new(&logs, LOGS_METHOD)?];
         let scope = InstrumentationScope {
@@ -91,6 +94,7 @@ impl OtlpEvents {
             ..InstrumentationScope::default()
         };
         Ok(Self {
+            name,
             connections,
             mapper: Mapper::default(),
             resource: logs.resource,
@@ -134,7 +138,7 @@ impl Destination for OtlpEvents {
     type Item = EncodedRecord;
 
     fn name(&self) -> &str {
-        "otlp"
+        &self.name
     }
 
     fn limits(&self) -> BatchLimits {

@@ -6,6 +6,7 @@ mod connection;
 mod conventions;
 mod events;
 mod grpc;
+mod name;
 mod request;
 #[cfg(test)]
 mod tests;
