@@ -65,10 +65,10 @@ pub(crate) fn warn_of_waiting_retention(file: &Path, destination: &str, why: Opt
 pub(crate) fn warn_of_unshipped_events(file: &str, destination: &str, events: Option<u64>) {
     static TOLD: AtomicBool = AtomicBool::new(false);
     if !TOLD.swap(true, Ordering::Relaxed) {
-        let events = events.map_or("events".to_owned(), |events| format!("{events} events"));
+        let events = events.map_or("unknown".to_owned(), |events| events.to_string());
         print_to_stderr(&format!(
-            "llm-audit: retention removed {file} before {destination} had all of it; {events} will not \
-             arrive, which audit.retired lines count (AUDIT_NOTICES=none silences this)\n"
+            "llm-audit: retention removed {file} before {destination} had all of it (events not sent: {events}); \
+             further ones are only counted, in audit.retired lines (AUDIT_NOTICES=none silences this)\n"
         ));
     }
 }

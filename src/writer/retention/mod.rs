@@ -103,6 +103,7 @@ struct RetentionPass<'a> {
     rules: &'a Retention,
     may_continue: &'a dyn Fn() -> bool,
     retire: &'a RetireFile<'a>,
+    /// Destinations as they were at the beginning.
     destinations: Vec<Destination>,
     kept: RefCell<KeptInstances>,
 }
@@ -137,7 +138,7 @@ impl RetentionPass<'_> {
             };
         }
         if let Some(oldest) = oldest {
-            self.retire_old_refused_lines(oldest)?;
+            self.retire_old_refused_lines(oldest);
         }
         match self.rules.max_total_bytes {
             Some(bytes) => self.retire_oldest_files(bytes, today),

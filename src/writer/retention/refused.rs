@@ -1,6 +1,5 @@
 //! Removes lines that destinations refused, which shippers keep in `.ship/refused/`.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::civil::Date;
@@ -19,26 +18,25 @@ struct RefusedFile {
 
 impl RetentionPass<'_> {
     /// Removes refused lines of days before `oldest`.
-    pub(super) fn retire_old_refused_lines(&self, oldest: Date) -> io::Result<()> {
+    pub(super) fn retire_old_refused_lines(&self, oldest: Date) {
         let files = self.list_refused_files();
         for file in files.iter().filter(|file| file.day < oldest) {
-            self.retire_refused_file(file, "AUDIT_RETENTION_DAYS")?;
+            self.retire_refused_file(file, "AUDIT_RETENTION_DAYS");
         }
-        Ok(())
     }
 
     /// Removes the oldest refused lines until the others have at most this many bytes. Returns how many they have.
     ///
     /// Those of today stay, because a shipper may add to them now.
-    pub(super) fn retire_refused_lines(&self, bytes: u64, today: Date) -> io::Result<u64> {
+    pub(super) fn retire_refused_lines(&self, bytes: u64, today: Date) -> u64 {
         let files = self.list_refused_files();
         let mut total = files.iter().map(|file| file.bytes).sum();
         for file in files.iter().filter(|file| file.day < today) {
-            if total > bytes && self.retire_refused_file(file, "AUDIT_MAX_TOTAL_BYTES")? {
+            if total > bytes && self.retire_refused_file(file, "AUDIT_MAX_TOTAL_BYTES") {
                 total -= file.bytes;
             }
         }
-        Ok(total)
+        total
     }
 
     /// Returns the files of refused lines, oldest first. There are none if they cannot be listed.
@@ -59,7 +57,7 @@ impl RetentionPass<'_> {
     }
 
     /// Removes a file and reports it. Returns `false` if it stays.
-    fn retire_refused_file(&self, file: &RefusedFile, why: &'static str) -> io::Result<bool> {
+    fn retire_refused_file(&self, file: &RefusedFile, why: &'static str) -> bool {
         let name = file_name_of_path(&file.path);
         let retired = Retired {
             file: format!("{SHIP_FOLDER}/{REFUSED_FOLDER}/{name}"),
@@ -78,6 +76,6 @@ impl RetentionPass<'_> {
         if is_removed {
             let _kept = self.rules.fs.sync_dir(file.path.parent().unwrap_or(Path::new("")));
         }
-        Ok(is_removed)
+        is_removed
     }
 }

@@ -41,7 +41,7 @@ impl RetentionPass<'_> {
     pub(super) fn retire_oldest_files(&self, bytes: u64, today: Date) -> io::Result<bool> {
         let (files, _) = self.rules.list_log_and_copies()?;
         let of_log: u64 = files.iter().map(|file| file.bytes).sum();
-        let mut total = of_log + self.retire_refused_lines(bytes.saturating_sub(of_log), today)?;
+        let mut total = of_log + self.retire_refused_lines(bytes.saturating_sub(of_log), today);
         for file in files {
             if total <= bytes {
                 break;
@@ -66,7 +66,9 @@ impl RetentionPass<'_> {
             }
         };
         // A file that cannot be read is as old as any other, and is removed too.
-        let mut unshipped = self.count_unshipped(file);
+        // Read again, because compressing the files before this one may have taken long.
+        let destinations = self.rules.read_destinations();
+        let mut unshipped = UnshippedEvents::of(&destinations, file);
         let instances =
             self.read_file_instances(&*held, file.name.is_compressed, &mut unshipped).ok();
         if instances.is_none() && !(self.may_continue)() {

@@ -97,17 +97,6 @@ impl RetentionPass<'_> {
         }
         whole_lines_len_of_file(&*opened, opened.stat()?.len)
     }
-
-    /// Begins to count what of a file each destination lacks.
-    pub(super) fn count_unshipped(&self, file: &ListedFile) -> UnshippedEvents<'_> {
-        let destinations = self.destinations.iter().take(NAMED_MAX);
-        let of = destinations.map(|destination| Lack {
-            destination,
-            bytes: destination.bytes_of(file),
-            events: destination.acknowledged.as_ref().ok().map(|_| 0),
-        });
-        UnshippedEvents { offset: 0, of: of.collect() }
-    }
 }
 
 /// The events of a file that destinations have not acknowledged.
@@ -127,7 +116,17 @@ struct Lack<'p> {
     events: Option<u64>,
 }
 
-impl UnshippedEvents<'_> {
+impl<'p> UnshippedEvents<'p> {
+    /// Begins to count what of a file each destination lacks.
+    pub(super) fn of(destinations: &'p [Destination], file: &ListedFile) -> Self {
+        let lack = |destination: &'p Destination| Lack {
+            destination,
+            bytes: destination.bytes_of(file),
+            events: destination.acknowledged.as_ref().ok().map(|_| 0),
+        };
+        Self { offset: 0, of: destinations.iter().take(NAMED_MAX).map(lack).collect() }
+    }
+
     /// Takes the next line.
     pub(super) fn add_line(&mut self, line: &[u8], ending: Ending) {
         let has_number = |prefix: Prefix<'_>| prefix.seq.is_some();

@@ -297,7 +297,9 @@ fn what_a_removed_line_said_of_unshipped_events_is_said_again() {
     );
     let fs = MemFs::default();
     fs.put(name, (event(A, 1) + &said).as_bytes());
-    ["one", "three", "two"].map(|destination| put_position(&fs, destination, &[]));
+    for destination in ["one", "three", "two"] {
+        put_position(&fs, destination, &[]);
+    }
     put_position(&fs, "whole", &[(name, (event(A, 1) + &said).len())]);
     let retired = run(&Retention { max_total_bytes: Some(0), ..rules(&fs) });
     let expected = [("one", Some(6)), ("three", Some(1)), ("two", None)];

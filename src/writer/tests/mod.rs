@@ -19,8 +19,8 @@ use serde_json::{Value, json};
 use super::{Platform, WriterTurn};
 use crate::config::Fsync;
 use crate::metrics::HealthStatus;
-use crate::writer::fs::TestClock;
 use crate::writer::fs::mem::{MemFs, WriteFault};
+use crate::writer::fs::{Fs as _, TestClock};
 use crate::{AuditEvent, AuditLogger, Builder, EventType};
 use llm_audit_log::schema::notices::{Retired, Seqs};
 
@@ -582,6 +582,49 @@ fn what_retention_removes_is_reported_in_the_log() {
     rig.audit.shutdown(DEADLINE).unwrap();
     let start = &rig.lines(FIRST)[0]["data"];
     assert_eq!((&start["retention_days"], &start["fsync"]), (&json!(5), &json!("never")));
+}
+
+#[test]
+fn what_a_destination_lacks_stays_until_it_is_shipped() {
+    let fs = MemFs::default();
+    let name = "audit-2026-02-20.jsonl";
+    let line = "{\"event_version\":\"3.0\",\"instance\":\"00000000000000aa\",\"seq\":5}\n";
+    fs.put(format!("logs/{name}"), line.as_bytes());
+    let position = |offset| {
+        let position = json!({
+            "file": name, "offset": offset,
+            "instance": null, "seq": null, "line_bytes": 0, "line_hash": 0,
+        });
+        json!({ "version": 1, "positions": [position] }).to_string()
+    };
+    fs.put("logs/.ship/collector.json", position(0).as_bytes());
+    // Refused lines are looked at after the files of the log.
+    let refused = |day: &str| format!("logs/.ship/refused/collector-{day}.jsonl");
+    fs.put(refused("2026-02-20"), b"x\n");
+    let rig = Rig::over(fs, |builder| builder.retention_days(5));
+    let is_there = |path: &str| rig.fs.exists(path.as_ref()).unwrap();
+    wait_until(|| !is_there(&refused("2026-02-20")));
+    assert!(is_there(&format!("logs/{name}")));
+    rig.fs.put("logs/.ship/collector.json", position(line.len()).as_bytes());
+    rig.clock.set(NOON + DAY);
+    wait_until(|| !is_there(&format!("logs/{name}")));
+    rig.audit.shutdown(DEADLINE).unwrap();
+}
+
+#[test]
+fn what_goes_unshipped_is_reported_in_the_log() {
+    let fs = MemFs::default();
+    let line = "{\"event_version\":\"3.0\",\"instance\":\"00000000000000aa\",\"seq\":5}\n";
+    fs.put("logs/audit-2026-02-20.jsonl", line.as_bytes());
+    fs.put("logs/.ship/collector.json", br#"{"version":1,"positions":[]}"#);
+    let rig = Rig::over(fs, |builder| builder.retention_days(5).retention_waits(false));
+    let retired = || {
+        let lines = rig.lines(FIRST).into_iter();
+        lines.filter(|line| line["event_type"] == "audit.retired").collect::<Vec<_>>()
+    };
+    wait_until(|| !retired().is_empty());
+    assert_eq!(retired()[0]["data"]["unshipped"], json!({ "collector": 1 }));
+    rig.audit.shutdown(DEADLINE).unwrap();
 }
 
 #[test]

@@ -307,8 +307,8 @@ impl<D: Destination> Shipper<D> {
     }
 }
 
-/// Removes the position of a destination. Its next shipper begins with the first line of the log. Returns whether there
-/// was one.
+/// Removes the position of a destination. Retention no longer waits for it, and its next shipper begins with the first
+/// line of the log. Returns whether there was one.
 ///
 /// # Errors
 ///
