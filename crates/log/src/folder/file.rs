@@ -44,6 +44,19 @@ pub struct LogFile {
 }
 
 impl LogFile {
+    /// Whether a file of this name in a folder is one of the log's.
+    pub(super) fn is_log_name(name: &str) -> bool {
+        Self::name_parts(name).is_some()
+    }
+
+    /// How it is packed, its name without that, and the parts of the name.
+    fn name_parts(name: &str) -> Option<(Packing, &str, FileName)> {
+        let packing = Packing::of_name(Path::new(name));
+        let plain_name = packing.plain_name(name);
+        let parts = FileName::parse(plain_name).filter(|parts| !parts.is_compressed)?;
+        Some((packing, plain_name, parts))
+    }
+
     /// The file of this name in `dir`; `None` if the name is not one of the log's. What has such a name
     /// and is not a file is listed as one that cannot be read, so that readers report it.
     pub(super) fn from_name(
@@ -51,9 +64,7 @@ impl LogFile {
         name: &str,
         metadata: io::Result<Metadata>,
     ) -> Option<Self> {
-        let packing = Packing::of_name(Path::new(name));
-        let plain_name = packing.plain_name(name);
-        let parts = FileName::parse(plain_name).filter(|parts| !parts.is_compressed)?;
+        let (packing, plain_name, parts) = Self::name_parts(name)?;
         let path = dir.join(name);
         let fault = match &metadata {
             Err(error) => Some((error.kind(), error.to_string())),

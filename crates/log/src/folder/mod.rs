@@ -14,7 +14,6 @@ mod tail;
 mod tests;
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::error::Error;
@@ -96,14 +95,10 @@ impl Folder {
         // A file that is being compressed may be in a list under both names, or under none if it
         // changes while the folder is read. Two lists that agree have it.
         for _ in 0..LISTS_MAX {
-            let again = source.list()?;
-            let names = |files: &[LogFile]| {
-                files.iter().map(LogFile::name).eq(again.iter().map(LogFile::name))
-            };
-            if names(&files) {
+            if source.has_names_of(&files)? {
                 break;
             }
-            files = again;
+            files = source.list()?;
         }
         files.dedup_by(|plain, compressed| {
             let is_copy =
@@ -174,24 +169,43 @@ impl FileSource {
         }
         Ok(files)
     }
+
+    /// Whether these files are still all that there are. Files of a list are.
+    fn has_names_of(&self, files: &[LogFile]) -> Result<bool, Error> {
+        let Self::Folder(dir) = self else { return Ok(true) };
+        let mut names = list_log_names(dir)?;
+        let mut known: Vec<_> = files.iter().map(LogFile::name).collect();
+        names.sort_unstable();
+        known.sort_unstable();
+        Ok(names == known)
+    }
 }
 
 fn list_log_files(dir: &Path) -> Result<Vec<LogFile>, Error> {
-    let read = |source| Error::io("read", dir, source);
     // All names before the first length: of two files of a writer the earlier one then has all its lines.
-    let entries: Vec<_> =
-        fs::read_dir(dir).and_then(Iterator::collect::<io::Result<_>>).map_err(read)?;
+    let names = list_log_names(dir)?;
     let mut files = Vec::new();
-    for entry in entries {
-        let (path, name) = (entry.path(), entry.file_name());
+    for name in names {
+        let path = dir.join(&name);
         let metadata = fs::metadata(&path);
         // A file may be removed between the listing and this call; then it is not part of it. A link that
         // leads nowhere is.
         if metadata.is_err() && fs::symlink_metadata(&path).is_err() {
             continue;
         }
-        files.extend(name.to_str().and_then(|name| LogFile::from_name(dir, name, metadata)));
+        files.extend(LogFile::from_name(dir, &name, metadata));
     }
     files.sort();
     Ok(files)
+}
+
+/// The names of the log's files in a folder, in no order.
+fn list_log_names(dir: &Path) -> Result<Vec<String>, Error> {
+    let read = |source| Error::io("read", dir, source);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(dir).map_err(read)? {
+        let name = entry.map_err(read)?.file_name().into_string();
+        names.extend(name.ok().filter(|name| LogFile::is_log_name(name)));
+    }
+    Ok(names)
 }

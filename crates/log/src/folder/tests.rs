@@ -1,7 +1,7 @@
 //! Folders as they are found, whole, torn, compressed and held.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 
 use super::*;
 #[cfg(feature = "zstd")]
