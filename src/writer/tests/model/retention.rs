@@ -9,6 +9,7 @@ use std::sync::Arc;
 use jiff::civil::Date;
 use serde_json::{Value, json};
 
+use super::super::DAY;
 use super::super::book::{self, Book};
 use super::Model;
 use super::destinations::Destinations;
@@ -109,6 +110,11 @@ impl Model {
     /// Applies the retention rules, mostly after a sync, because files that wait for one are
     /// locked.
     pub(super) fn apply_retention(&mut self) {
+        // Often days pass first, so that files are old.
+        if self.rng.bool() {
+            self.now += DAY * self.rng.i64(1..6);
+            self.clock.set(self.now);
+        }
         if self.rng.u32(..4) > 0 {
             self.sync();
         }
