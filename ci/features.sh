@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 
 # These record, and share code. So each is built with each other one. `axum` brings `tower`.
 recording=(macros axum tracing replay)
-features=("${recording[@]}" tower alerts cloudwatch gzip otlp otlp-grpc prometheus regex slo sns zstd)
+features=("${recording[@]}" tower alerts cloudwatch cloudwatch-logs gzip otlp otlp-grpc prometheus regex slo sns zstd)
 
 # The number of crates of others in the library's tree.
 crates() {
@@ -59,6 +59,7 @@ check llm-audit-log --features zstd
 check llm-audit-log --features replay
 check llm-audit-ship
 check llm-audit-ship --features cloudwatch
+check llm-audit-ship --features cloudwatch-logs
 check llm-audit-ship --features otlp
 check llm-audit-ship --features otlp-grpc
 check llm-audit-redact

@@ -82,7 +82,9 @@
 //! - `axum`: `tower`, plus the paths that the router of axum 0.8 matched.
 //! - `tracing`: `layer::tracing`, a layer for any `tracing_subscriber` registry.
 //! - `cloudwatch`: `metrics::CloudWatchLines`, the figures as lines for CloudWatch.
-//! - `otlp`: [`metrics`] go to an OpenTelemetry collector (`OTEL_EXPORTER_OTLP_ENDPOINT`). Needs a C compiler.
+//! - `cloudwatch-logs`: events go to CloudWatch Logs (`AUDIT_EXPORTER=cloudwatch`). Brings the AWS SDK.
+//! - `otlp`: [`metrics`] go to an OpenTelemetry collector (`OTEL_EXPORTER_OTLP_ENDPOINT`), and with
+//!   `AUDIT_EXPORTER=otlp` events, too. Needs a C compiler.
 //! - `otlp-grpc`: `otlp`, plus gRPC. Brings tonic, hyper and tokio.
 //! - `prometheus`: [`metrics`] as Prometheus and OpenMetrics read them; with `axum` also a router of
 //!   `/metrics` and `/health`.

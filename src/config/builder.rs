@@ -216,7 +216,42 @@ impl Builder {
     /// contains the path, which usually is `/v1/metrics`.
     pub fn otlp_endpoint(self, url: impl Into<String>) -> Self {
         let url = url.into();
-        self.set(move |settings| settings.otlp.endpoint = Some(url))
+        self.set(move |settings| settings.otlp.metrics.endpoint = Some(url))
+    }
+
+    /// Ships the lines of the files to a collector, with the feature `otlp` (`otlp` in `AUDIT_EXPORTER`). The collector
+    /// is that of the variables of OpenTelemetry, or of [`otlp_collector`](Self::otlp_collector).
+    pub fn otlp(self, ships: bool) -> Self {
+        self.set(move |settings| {
+            settings.outputs.otlp = ships;
+            settings.outputs.files |= ships;
+        })
+    }
+
+    /// Sets the collector that lines are shipped to, such as `http://localhost:4318` (`OTEL_EXPORTER_OTLP_ENDPOINT`).
+    /// `/v1/logs` and `/v1/traces` are added. Metrics have [`otlp_endpoint`](Self::otlp_endpoint).
+    pub fn otlp_collector(self, url: impl Into<String>) -> Self {
+        let url = url.into();
+        let of = move |path| format!("{}{path}", url.trim_end_matches('/'));
+        self.set(move |settings| {
+            settings.otlp.logs.endpoint = Some(of("/v1/logs"));
+            settings.otlp.traces.endpoint = Some(of("/v1/traces"));
+        })
+    }
+
+    /// Ships the lines of the files to CloudWatch Logs, with the feature `cloudwatch-logs` (`cloudwatch` in
+    /// `AUDIT_EXPORTER`).
+    pub fn cloudwatch(self, ships: bool) -> Self {
+        self.set(move |settings| {
+            settings.outputs.cloudwatch = ships;
+            settings.outputs.files |= ships;
+        })
+    }
+
+    /// Sets the log stream in CloudWatch Logs (`AUDIT_CLOUDWATCH_STREAM`).
+    pub fn cloudwatch_stream(self, stream: impl Into<String>) -> Self {
+        let stream = stream.into();
+        self.set(move |settings| settings.cloudwatch_stream = Some(stream))
     }
 
     /// Puts errors into the lane of all other events: what a thread emits stays in its order.

@@ -15,7 +15,7 @@ pub use builder::Builder;
 pub(crate) use builder::{Attachments, Notifiers};
 pub use llm_audit_log::CaptureContent;
 #[cfg(feature = "otlp")]
-pub(crate) use otlp::{Otlp, Semconv};
+pub(crate) use otlp::{Collector, Otlp, Semconv};
 pub(crate) use settings::Settings;
 #[cfg(feature = "otlp")]
 pub(crate) use settings::default_service_name;

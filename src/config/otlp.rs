@@ -1,20 +1,17 @@
-//! Settings of the metrics that go to an OpenTelemetry collector, and the kinds of their values.
+//! Settings of what goes to OpenTelemetry collectors, and the kinds of their values.
 
 use std::path::PathBuf;
 
 use super::settings::Settings;
 use super::values::{SECRET, ValueKind};
 
-/// The collector that metrics go to, and how. The names of the variables are those of OpenTelemetry.
+/// What goes to OpenTelemetry collectors, and how. The names of the variables are those of OpenTelemetry.
 #[derive(Clone, Debug, PartialEq)]
 #[cfg_attr(not(feature = "otlp"), allow(dead_code, reason = "`check` shows them in every build"))]
 pub(crate) struct Otlp {
-    pub(crate) endpoint: Option<String>,
-    pub(crate) headers: Vec<(String, String)>,
-    pub(crate) timeout_ms: u64,
-    pub(crate) gzip: bool,
-    pub(crate) protocol: String,
-    pub(crate) certificate: Option<PathBuf>,
+    pub(crate) metrics: Collector,
+    pub(crate) logs: Collector,
+    pub(crate) traces: Collector,
     pub(crate) interval_ms: u64,
     pub(crate) is_delta: bool,
     pub(crate) semconv: Semconv,
@@ -22,15 +19,24 @@ pub(crate) struct Otlp {
     pub(crate) is_disabled: bool,
 }
 
+/// The collector that takes one signal.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(not(feature = "otlp"), allow(dead_code, reason = "`check` shows them in every build"))]
+pub(crate) struct Collector {
+    pub(crate) endpoint: Option<String>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) timeout_ms: u64,
+    pub(crate) gzip: bool,
+    pub(crate) protocol: String,
+    pub(crate) certificate: Option<PathBuf>,
+}
+
 impl Default for Otlp {
     fn default() -> Self {
         Self {
-            endpoint: None,
-            headers: Vec::new(),
-            timeout_ms: 10_000,
-            gzip: true,
-            protocol: PROTOCOL.to_owned(),
-            certificate: None,
+            metrics: Collector::default(),
+            logs: Collector::default(),
+            traces: Collector::default(),
             interval_ms: 60_000,
             is_delta: false,
             semconv: Semconv::Stable,
@@ -40,20 +46,51 @@ impl Default for Otlp {
     }
 }
 
+impl Default for Collector {
+    fn default() -> Self {
+        Self {
+            endpoint: None,
+            headers: Vec::new(),
+            timeout_ms: 10_000,
+            gzip: true,
+            protocol: PROTOCOL.to_owned(),
+            certificate: None,
+        }
+    }
+}
+
 impl Otlp {
     /// Returns whether metrics are sent, in a build that can send them.
-    pub(crate) fn is_on(&self) -> bool {
-        self.endpoint.is_some() && !self.is_disabled
+    pub(crate) fn sends_metrics(&self) -> bool {
+        self.metrics.endpoint.is_some() && !self.is_disabled
+    }
+}
+
+impl Settings {
+    /// Returns whether the lines of the files are shipped to a collector.
+    pub(crate) fn ships_to_collector(&self) -> bool {
+        self.outputs.otlp && !self.otlp.is_disabled
     }
 }
 
 /// The one protocol that there is.
 const PROTOCOL: &str = "http/protobuf";
 
+pub(super) fn check_protocol_of_metrics(settings: &Settings) -> Result<(), String> {
+    check_protocol(&settings.otlp.metrics, settings.otlp.sends_metrics())
+}
+
+pub(super) fn check_protocol_of_logs(settings: &Settings) -> Result<(), String> {
+    check_protocol(&settings.otlp.logs, settings.ships_to_collector())
+}
+
+pub(super) fn check_protocol_of_traces(settings: &Settings) -> Result<(), String> {
+    check_protocol(&settings.otlp.traces, settings.ships_to_collector())
+}
+
 /// Refuses a protocol that cannot be spoken, if anything is sent.
-pub(super) fn check_protocol(settings: &Settings) -> Result<(), String> {
-    let Otlp { protocol, .. } = &settings.otlp;
-    match settings.otlp.is_on() && protocol != PROTOCOL {
+fn check_protocol(collector: &Collector, is_sent: bool) -> Result<(), String> {
+    match is_sent && collector.protocol != PROTOCOL {
         true => Err(PROTOCOL.to_owned()),
         false => Ok(()),
     }

@@ -89,9 +89,16 @@ pub(crate) struct Outputs {
     pub(crate) files: bool,
     pub(crate) stdout: bool,
     pub(crate) stderr: bool,
+    /// The lines of the files are shipped to a collector.
+    pub(crate) otlp: bool,
+    /// The lines of the files are shipped to CloudWatch Logs.
+    pub(crate) cloudwatch: bool,
 }
 
 impl Outputs {
+    pub(crate) const NONE: Self =
+        Self { files: false, stdout: false, stderr: false, otlp: false, cloudwatch: false };
+
     pub(crate) fn is_any(self) -> bool {
         self.files || self.stdout || self.stderr
     }
@@ -164,11 +171,20 @@ pub(super) fn check_file_fits_total(settings: &Settings) -> Result<(), String> {
     }
 }
 
-/// Refuses an enabled logger that writes nowhere.
-pub(super) fn check_some_output_is_set(settings: &Settings) -> Result<(), String> {
+/// Refuses an enabled logger that writes nowhere, and destinations that this build cannot ship to.
+pub(super) fn check_outputs(settings: &Settings) -> Result<(), String> {
     let Settings { enabled, outputs, to_exporters, .. } = settings;
-    match !enabled || outputs.is_any() || *to_exporters {
-        true => Ok(()),
-        false => Err("at least one of jsonfile, stdout, stderr".to_owned()),
+    if *enabled && !outputs.is_any() && !to_exporters {
+        return Err("at least one of jsonfile, stdout, stderr".to_owned());
+    }
+    let destinations = [
+        ("otlp", outputs.otlp, cfg!(feature = "otlp"), "otlp"),
+        ("cloudwatch", outputs.cloudwatch, cfg!(feature = "cloudwatch-logs"), "cloudwatch-logs"),
+    ];
+    match destinations.iter().find(|(_, is_set, is_present, _)| *is_set && !is_present) {
+        Some((name, _, _, feature)) => {
+            Err(format!("{name} only in a program that was built with the feature `{feature}`"))
+        }
+        None => Ok(()),
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use llm_audit_log::zst;
 
 use super::alerts::Alerts;
-use super::otlp::{Otlp, Semconv};
+use super::otlp::{Collector, Otlp, Semconv};
 use super::settings::Outputs;
 use super::*;
 use crate::error::Error;
@@ -72,7 +72,11 @@ fn every_variable_arrives() {
         ("AUDIT_PAGERDUTY_URL", "https://pagerduty.example"),
         ("AUDIT_ALERT_COMMAND", "page --loud"),
         ("AUDIT_ALERT_HEARTBEAT", "https://alive.example"),
+        ("AUDIT_CLOUDWATCH_GROUP", "agents"),
+        ("AUDIT_CLOUDWATCH_STREAM", "desk/1"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://collector/base"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://traces/in"),
+        ("OTEL_EXPORTER_OTLP_LOGS_TIMEOUT", "700"),
         ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=a"),
         ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "api-key=b"),
         ("OTEL_EXPORTER_OTLP_TIMEOUT", "500"),
@@ -88,9 +92,17 @@ fn every_variable_arrives() {
     .unwrap();
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let set = |value: &str| Some(value.to_owned());
+    let collector = |path: &str| Collector {
+        endpoint: Some(format!("https://collector/base{path}")),
+        headers: vec![pair("api-key", "a")],
+        timeout_ms: 500,
+        gzip: false,
+        protocol: "grpc".to_owned(),
+        certificate: Some("ca.pem".into()),
+    };
     let expected = Settings {
         enabled: false,
-        outputs: Outputs { files: true, stdout: true, stderr: true },
+        outputs: Outputs { files: true, stdout: true, stderr: true, ..Outputs::NONE },
         notices: false,
         totals: true,
         slo_file: Some("slo.toml".into()),
@@ -125,13 +137,12 @@ fn every_variable_arrives() {
         retention_waits: false,
         compress: Compress::None,
         service: "desk".to_owned(),
+        cloudwatch_group: "agents".to_owned(),
+        cloudwatch_stream: set("desk/1"),
         otlp: Otlp {
-            endpoint: Some("https://collector/base/v1/metrics".to_owned()),
-            headers: vec![pair("api-key", "b")],
-            timeout_ms: 500,
-            gzip: false,
-            protocol: "grpc".to_owned(),
-            certificate: Some("ca.pem".into()),
+            metrics: Collector { headers: vec![pair("api-key", "b")], ..collector("/v1/metrics") },
+            logs: Collector { timeout_ms: 700, ..collector("/v1/logs") },
+            traces: Collector { endpoint: set("http://traces/in"), ..collector("") },
             interval_ms: 1_000,
             is_delta: true,
             semconv: Semconv::GenAi01,
@@ -160,7 +171,7 @@ fn a_refused_variable_is_named_with_what_is_accepted() {
         ("AUDIT_ENABLED", "yes"),
         ("AUDIT_EXPORTER", "file"),
         ("AUDIT_EXPORTER", "jsonfile,,stdout"),
-        ("AUDIT_EXPORTER", "otlp"),
+        ("AUDIT_EXPORTER", "kafka"),
         ("AUDIT_DEBUG", "2"),
         ("AUDIT_INCLUDE_SNAPSHOTS", "no"),
         ("TRACE_SAMPLE_RATE", "1.1"),
@@ -220,6 +231,30 @@ fn only_a_build_that_sends_metrics_refuses_what_it_cannot_use() {
         assert_eq!(error.is_some(), cfg!(feature = "otlp"), "{name}");
         assert!(error.is_none_or(|error| !error.contains("secret")), "{name}");
     }
+}
+
+#[test]
+fn a_destination_implies_files_and_is_refused_if_it_is_not_built_in() {
+    for (given, is_present, feature) in [
+        ("otlp", cfg!(feature = "otlp"), "`otlp`"),
+        ("stdout,cloudwatch", cfg!(feature = "cloudwatch-logs"), "`cloudwatch-logs`"),
+    ] {
+        match read(&[("AUDIT_EXPORTER", given)]) {
+            Ok(settings) => assert!(is_present && settings.outputs.files, "{given}"),
+            Err(error) => assert!(!is_present && error.to_string().contains(feature), "{error}"),
+        }
+    }
+}
+
+#[test]
+fn a_protocol_is_refused_only_if_something_is_sent_by_it() {
+    let grpc = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc");
+    assert!(read(&[grpc]).is_ok());
+    let shipped =
+        Builder::default().otlp(true).settings(&|name| (name == grpc.0).then(|| grpc.1.into()));
+    let error = shipped.err().unwrap().to_string();
+    let refused = if cfg!(feature = "otlp") { grpc.0 } else { "AUDIT_EXPORTER" };
+    assert!(error.starts_with(refused), "{error}");
 }
 
 #[test]
@@ -348,7 +383,11 @@ fn what_a_variable_shows_it_reads() {
 #[test]
 fn every_variable_is_documented_and_named_once() {
     let mut names: Vec<_> = VARIABLES.iter().map(Variable::name).collect();
-    names.extend(VARIABLES.iter().filter_map(Variable::fallback));
+    // The settings of several collectors share them.
+    let mut shared: Vec<_> = VARIABLES.iter().filter_map(Variable::fallback).collect();
+    shared.sort_unstable();
+    shared.dedup();
+    names.extend(shared);
     let count = names.len();
     names.sort_unstable();
     names.dedup();

@@ -327,24 +327,33 @@ impl ValueKind for ExportersValue {
     type Value = Outputs;
 
     fn accepted(&self) -> String {
-        "a comma list of jsonfile, stdout, stderr".to_owned()
+        "a comma list of jsonfile, stdout, stderr, otlp, cloudwatch".to_owned()
     }
 
     fn parse(&self, text: &str) -> Option<Outputs> {
-        let mut outputs = Outputs { files: false, stdout: false, stderr: false };
+        let mut outputs = Outputs::NONE;
         for name in text.split(',').map(str::trim) {
             match name {
                 "jsonfile" => outputs.files = true,
                 "stdout" => outputs.stdout = true,
                 "stderr" => outputs.stderr = true,
+                "otlp" => outputs.otlp = true,
+                "cloudwatch" => outputs.cloudwatch = true,
                 _ => return None,
             }
         }
+        outputs.files |= outputs.otlp || outputs.cloudwatch;
         Some(outputs)
     }
 
     fn show(&self, value: &Outputs) -> String {
-        let names = [("jsonfile", value.files), ("stdout", value.stdout), ("stderr", value.stderr)];
+        let names = [
+            ("jsonfile", value.files),
+            ("stdout", value.stdout),
+            ("stderr", value.stderr),
+            ("otlp", value.otlp),
+            ("cloudwatch", value.cloudwatch),
+        ];
         let names: Vec<_> =
             names.into_iter().filter_map(|(name, is_set)| is_set.then_some(name)).collect();
         if names.is_empty() { "none".to_owned() } else { names.join(", ") }

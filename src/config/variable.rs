@@ -8,6 +8,7 @@ use super::variables::Settings;
 use crate::error::Error;
 
 /// An environment variable that sets a setting.
+#[derive(Clone, Copy)]
 pub struct Variable {
     pub(super) name: &'static str,
     pub(super) group: &'static str,
@@ -26,6 +27,7 @@ pub struct Variable {
 }
 
 /// Another variable that sets the same setting if the first is not set.
+#[derive(Clone, Copy)]
 pub(super) struct Fallback {
     pub(super) name: &'static str,
     pub(super) set: fn(&mut Settings, &OsStr) -> Result<(), String>,
@@ -124,6 +126,21 @@ impl Variable {
     }
 }
 
+/// Joins tables. `N` is the number of their variables.
+pub(super) const fn joined<const N: usize>(tables: &[&[Variable]]) -> [Variable; N] {
+    let mut all = [tables[0][0]; N];
+    let (mut table, mut row, mut at) = (0, 0, 0);
+    while table < tables.len() {
+        if row == tables[table].len() {
+            (table, row) = (table + 1, 0);
+            continue;
+        }
+        all[at] = tables[table][row];
+        (row, at) = (row + 1, at + 1);
+    }
+    all
+}
+
 /// Declares [`Settings`], the table of variables, and the plain methods of the builder.
 ///
 /// An entry has its documentation, the variable's name, and the kind of its values. Then comes one of:
@@ -167,12 +184,12 @@ macro_rules! settings {
             }
         }
 
-        /// Every variable, in the order of the documentation.
-        pub(crate) static VARIABLES: &[Variable] = &[$($(
+        /// The variables of the table.
+        const TABLE: &[Variable] = &[$($(
             settings!(
                 @variable $group, [$($line),+], $name, $values,
                 [$($field)? $($($path).+)?],
-                [$($fallback = $fallback_values)?], [$($relation)?], [$($shown)?]
+                [$($fallback, $fallback_values)?], [$($relation)?], [$($shown)?]
             ),
         )+)+];
 
@@ -184,9 +201,9 @@ macro_rules! settings {
     };
 
     (
-        @variable $group:literal, [$($line:literal),+], $name:literal, $values:expr,
+        @variable $group:expr, [$($line:expr),+], $name:expr, $values:expr,
         [$($place:ident).+],
-        [$($fallback:literal = $fallback_values:expr)?], [$($relation:path)?], [$($shown:literal)?]
+        [$($fallback:expr, $fallback_values:expr)?], [$($relation:path)?], [$($shown:literal)?]
     ) => {
         Variable {
             name: $name,
@@ -207,7 +224,7 @@ macro_rules! settings {
                     false => Err($values.accepted()),
                 }
             },
-            fallback: settings!(@fallback [$($place).+] $($fallback = $fallback_values)?),
+            fallback: settings!(@fallback [$($place).+] $($fallback, $fallback_values)?),
         }
     };
 
@@ -215,7 +232,7 @@ macro_rules! settings {
     (@shown $shown:literal) => { Some($shown) };
 
     (@fallback [$($place:ident).+]) => { None };
-    (@fallback [$($place:ident).+] $name:literal = $values:expr) => {
+    (@fallback [$($place:ident).+] $name:expr, $values:expr) => {
         Some(Fallback {
             name: $name,
             set: |settings, given| {

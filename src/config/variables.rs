@@ -13,11 +13,12 @@ use super::alerts::{
 use super::builder::Builder;
 use super::otlp::{
     AttributesValue, CollectorValue, CompressionValue, HeadersValue, OtelSwitchValue, Otlp,
-    ProtocolValue, SemconvValue, TemporalityValue, check_protocol,
+    ProtocolValue, SemconvValue, TemporalityValue, check_protocol_of_logs,
+    check_protocol_of_metrics, check_protocol_of_traces,
 };
 use super::settings::{
     Compress, EVENT_BYTES_DEFAULT, FailedTraces, Fsync, Outputs, check_event_fits_queue,
-    check_file_fits_total, check_some_output_is_set, default_service_name,
+    check_file_fits_total, check_outputs, default_service_name,
 };
 use super::values::{
     CaptureContentValue, CompressValue, ExportersValue, FailedTracesValue, FileModeValue,
@@ -25,7 +26,7 @@ use super::values::{
     PathValue, ProfileValue, ShareValue, SwitchValue, TextValue, UserKeyValue, ValueKind,
     VariableNamesValue,
 };
-use super::variable::{Fallback, Variable, settings};
+use super::variable::{Fallback, Variable, joined, settings};
 use crate::ring;
 use crate::sampler::SamplingPolicy;
 use crate::sanitize::Sanitizer;
@@ -34,7 +35,7 @@ use llm_audit_log::CaptureContent;
 
 settings! {
     fields {
-        outputs: Outputs = Outputs { files: true, stdout: false, stderr: false },
+        outputs: Outputs = Outputs { files: true, ..Outputs::NONE },
         /// The builder was given exporters.
         to_exporters: bool = false,
         directory: PathBuf = PathBuf::from("logs"),
@@ -54,6 +55,7 @@ settings! {
         hash_users: Option<UserKey> = None,
         /// Errors have a lane of their own.
         errors_apart: bool = true,
+        cloudwatch_stream: Option<String> = None,
         otlp: Otlp = Otlp::default(),
         alerts: Alerts = Alerts::default(),
     }
@@ -152,8 +154,9 @@ settings! {
 
     group "Files"
 
-    /// Where the lines go.
-    "AUDIT_EXPORTER" = ExportersValue, at outputs, if check_some_output_is_set;
+    /// Where the lines go. `otlp` and `cloudwatch` need the features `otlp` and `cloudwatch-logs`. They ship the lines
+    /// of the files, so they imply `jsonfile`.
+    "AUDIT_EXPORTER" = ExportersValue, at outputs, if check_outputs;
 
     /// Where the library tells of trouble, one line for each kind in a process: the first lost events,
     /// the first failed write, unknown variables. It prints nothing else.
@@ -254,36 +257,25 @@ settings! {
     /// A URL that is requested after each evaluation, for a dead man's switch.
     "AUDIT_ALERT_HEARTBEAT" = OptionalValue(HEARTBEAT), at alerts.heartbeat;
 
+    group "CloudWatch Logs"
+
+    /// The log group that lines go to, with `cloudwatch` in `AUDIT_EXPORTER`. Region and credentials come from where
+    /// AWS's own tools take them.
+    "AUDIT_CLOUDWATCH_GROUP" = TextValue,
+        fn cloudwatch_group(group: impl Into<String>): String = "llm-audit".to_owned();
+
+    /// The log stream. Without it, the names of the service and of the host are its name.
+    "AUDIT_CLOUDWATCH_STREAM" = OptionalValue(TextValue), at cloudwatch_stream, shown "SERVICE/HOST";
+
+    group "OpenTelemetry"
+
+    /// Attributes of the resource, such as `deployment.environment.name=prod`. Values are percent-encoded.
+    "OTEL_RESOURCE_ATTRIBUTES" = AttributesValue, at otlp.resource;
+
+    /// If `true`, nothing is sent to a collector.
+    "OTEL_SDK_DISABLED" = OtelSwitchValue, at otlp.is_disabled;
+
     group "OpenTelemetry metrics"
-
-    /// The URL of a collector that metrics go to, with its path. Needs the feature `otlp`. If it is not set,
-    /// `OTEL_EXPORTER_OTLP_ENDPOINT` decides, and `/v1/metrics` is added to that. `check` hides credentials.
-    "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT" = OptionalValue(CollectorValue { path: "" }), at otlp.endpoint,
-        or "OTEL_EXPORTER_OTLP_ENDPOINT" = OptionalValue(CollectorValue { path: "/v1/metrics" });
-
-    /// Headers of every request, such as an API key. Values are percent-encoded. If it is not set,
-    /// `OTEL_EXPORTER_OTLP_HEADERS` decides.
-    "OTEL_EXPORTER_OTLP_METRICS_HEADERS" = HeadersValue, at otlp.headers,
-        or "OTEL_EXPORTER_OTLP_HEADERS" = HeadersValue;
-
-    /// How long one export may take, with its retries. If it is not set, `OTEL_EXPORTER_OTLP_TIMEOUT` decides.
-    "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT" = NumberValue::<u64> { of: "milliseconds", from: 1, to: Some(3_600_000) },
-        at otlp.timeout_ms,
-        or "OTEL_EXPORTER_OTLP_TIMEOUT" = NumberValue::<u64> { of: "milliseconds", from: 1, to: Some(3_600_000) };
-
-    /// How requests are packed. If it is not set, `OTEL_EXPORTER_OTLP_COMPRESSION` decides.
-    "OTEL_EXPORTER_OTLP_METRICS_COMPRESSION" = CompressionValue, at otlp.gzip,
-        or "OTEL_EXPORTER_OTLP_COMPRESSION" = CompressionValue;
-
-    /// The protocol. Another one than `http/protobuf` is refused if a collector is set. If it is not set,
-    /// `OTEL_EXPORTER_OTLP_PROTOCOL` decides.
-    "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL" = ProtocolValue, at otlp.protocol,
-        or "OTEL_EXPORTER_OTLP_PROTOCOL" = ProtocolValue, if check_protocol;
-
-    /// A file of certificates in PEM that are trusted instead of those of the machine. If it is not set,
-    /// `OTEL_EXPORTER_OTLP_CERTIFICATE` decides.
-    "OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE" = OptionalValue(PathValue), at otlp.certificate,
-        or "OTEL_EXPORTER_OTLP_CERTIFICATE" = OptionalValue(PathValue);
 
     /// Whether an export contains everything since the start, or only what came since the last one that the
     /// collector took. `lowmemory` means `delta` here.
@@ -293,13 +285,73 @@ settings! {
     "OTEL_METRIC_EXPORT_INTERVAL" = NumberValue::<u64> { of: "milliseconds", from: 1, to: Some(86_400_000) },
         at otlp.interval_ms;
 
-    /// Attributes of the resource, such as `deployment.environment.name=prod`. Values are percent-encoded.
-    "OTEL_RESOURCE_ATTRIBUTES" = AttributesValue, at otlp.resource;
-
-    /// If `true`, no metrics are sent.
-    "OTEL_SDK_DISABLED" = OtelSwitchValue, at otlp.is_disabled;
-
     /// The names of the metrics: those that instrumentations emit today, or those of the GenAI conventions in a
     /// repository of their own.
     "AUDIT_SEMCONV" = SemconvValue, at otlp.semconv;
 }
+
+const TIMEOUT: NumberValue<u64> = NumberValue { of: "milliseconds", from: 1, to: Some(3_600_000) };
+
+/// The variables of the collector that takes one signal. Those without the signal's name are for all of them.
+macro_rules! collector {
+    ($signal:ident, $part:literal, $path:literal, $sent:literal, $check:path) => {
+        &[
+            collector!(
+                @row $signal, $part, $sent, "ENDPOINT", endpoint,
+                OptionalValue(CollectorValue { path: "" }), OptionalValue(CollectorValue { path: $path }), [],
+                concat!(
+                    "The URL of a collector that ", $sent, " go to, with its path. Needs the feature `otlp`. If it is ",
+                    "not set, `OTEL_EXPORTER_OTLP_ENDPOINT` decides, and `", $path, "` is added to that. `check` hides ",
+                    "credentials."
+                )
+            ),
+            collector!(
+                @row $signal, $part, $sent, "HEADERS", headers, HeadersValue, HeadersValue, [],
+                "Headers of every request, such as an API key. Values are percent-encoded. If it is not set, \
+                 `OTEL_EXPORTER_OTLP_HEADERS` decides."
+            ),
+            collector!(
+                @row $signal, $part, $sent, "TIMEOUT", timeout_ms, TIMEOUT, TIMEOUT, [],
+                "How long one export may take. If it is not set, `OTEL_EXPORTER_OTLP_TIMEOUT` decides."
+            ),
+            collector!(
+                @row $signal, $part, $sent, "COMPRESSION", gzip, CompressionValue, CompressionValue, [],
+                "How requests are packed. If it is not set, `OTEL_EXPORTER_OTLP_COMPRESSION` decides."
+            ),
+            collector!(
+                @row $signal, $part, $sent, "PROTOCOL", protocol, ProtocolValue, ProtocolValue, [$check],
+                concat!(
+                    "The protocol. One that this build cannot speak is refused if ", $sent, " are sent. If it is not ",
+                    "set, `OTEL_EXPORTER_OTLP_PROTOCOL` decides."
+                )
+            ),
+            collector!(
+                @row $signal, $part, $sent, "CERTIFICATE", certificate,
+                OptionalValue(PathValue), OptionalValue(PathValue), [],
+                "A file of certificates in PEM that are trusted instead of those of the machine. If it is not set, \
+                 `OTEL_EXPORTER_OTLP_CERTIFICATE` decides."
+            ),
+        ]
+    };
+    (
+        @row $signal:ident, $part:literal, $sent:literal, $name:literal, $field:ident,
+        $values:expr, $shared:expr, [$($check:path)?], $about:expr
+    ) => {
+        settings!(
+            @variable concat!("OpenTelemetry ", $sent), [$about],
+            concat!("OTEL_EXPORTER_OTLP_", $part, "_", $name), $values, [otlp.$signal.$field],
+            [concat!("OTEL_EXPORTER_OTLP_", $name), $shared], [$($check)?], []
+        )
+    };
+}
+
+const TABLES: &[&[Variable]] = &[
+    TABLE,
+    collector!(metrics, "METRICS", "/v1/metrics", "metrics", check_protocol_of_metrics),
+    collector!(logs, "LOGS", "/v1/logs", "log records", check_protocol_of_logs),
+    collector!(traces, "TRACES", "/v1/traces", "spans", check_protocol_of_traces),
+];
+
+/// Every variable, in the order of the documentation.
+pub(crate) static VARIABLES: &[Variable] =
+    &joined::<{ TABLE.len() + TABLES[1].len() + TABLES[2].len() + TABLES[3].len() }>(TABLES);

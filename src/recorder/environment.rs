@@ -123,7 +123,10 @@ fn read_variable_into(
             source.map_or(Source::Default, Source::Environment)
         }
         Err(error) => {
-            refused.push(error);
+            // A variable of several settings is refused once.
+            if refused.iter().all(|known| known.to_string() != error.to_string()) {
+                refused.push(error);
+            }
             Source::Refused
         }
     }
@@ -185,6 +188,17 @@ mod tests {
             assert_eq!(shown(&environment, name), expected, "{name}");
         }
         assert!(environment.refused.is_empty() && environment.unknown.is_empty());
+    }
+
+    #[cfg(feature = "otlp")]
+    #[test]
+    fn a_variable_of_several_settings_is_refused_once() {
+        let environment = of(&[("OTEL_EXPORTER_OTLP_TIMEOUT", "10s")]);
+        assert_eq!(environment.refused.len(), 1);
+        for part in ["METRICS", "LOGS", "TRACES"] {
+            let name = format!("OTEL_EXPORTER_OTLP_{part}_TIMEOUT");
+            assert_eq!(shown(&environment, &name), ("10000", Source::Refused));
+        }
     }
 
     #[test]

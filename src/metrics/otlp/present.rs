@@ -9,7 +9,7 @@ use llm_audit_process::exit::WriterExitGuard;
 use llm_audit_ship::otlp::{Conventions, Counter, Figures, OtlpExporter, OtlpSettings, Timing};
 
 use super::ExportSource;
-use crate::config::{self, Otlp, Semconv, Settings};
+use crate::config::{self, Collector, Otlp, Semconv, Settings};
 use crate::error::{Error, ErrorCause};
 use crate::metrics::own::{OwnUnit, own_counters, own_timings};
 use crate::sync::closing::{CLOSE_LIMIT, Closing};
@@ -21,7 +21,8 @@ pub(crate) struct OtlpExport(Arc<Closing>);
 
 /// Refuses settings that no export could use.
 pub(crate) fn check_export(settings: &Settings) -> Result<(), Error> {
-    let made = settings.otlp.is_on().then(|| OtlpExporter::new(ship_settings(settings, "")));
+    let made =
+        settings.otlp.sends_metrics().then(|| OtlpExporter::new(ship_settings(settings, "")));
     let refused = |error| Error::new(ErrorCause::Otlp(error));
     made.transpose().map(drop).map_err(refused)
 }
@@ -34,7 +35,7 @@ impl OtlpExport {
         instance: &str,
         source: impl ExportSource,
     ) -> Result<(), Error> {
-        if !settings.otlp.is_on() {
+        if !settings.otlp.sends_metrics() {
             return Ok(());
         }
         let (closing, exiting) = (self.0.clone(), WriterExitGuard::begin());
@@ -130,9 +131,8 @@ fn report_failure(error: &llm_audit_ship::otlp::Error, source: &impl ExportSourc
 
 /// The settings in the words of the crate that sends.
 fn ship_settings(settings: &Settings, instance: &str) -> OtlpSettings {
-    let Otlp {
-        endpoint, headers, timeout_ms, gzip, certificate, is_delta, semconv, resource, ..
-    } = settings.otlp.clone();
+    let Otlp { metrics, is_delta, semconv, resource, .. } = settings.otlp.clone();
+    let Collector { endpoint, headers, timeout_ms, gzip, certificate, .. } = metrics;
     OtlpSettings {
         endpoint: endpoint.unwrap_or_default(),
         headers,
