@@ -8,6 +8,7 @@ mod lag;
 mod name;
 mod origins;
 mod refused;
+mod run;
 mod state;
 mod status;
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub use lag::Lag;
 pub use name::destination_name;
 pub use origins::Origin;
 use refused::Refused;
+pub use run::{AnyShipper, Driver, Waiting, run};
 use state::{ShipState, StateFile};
 pub use status::{DestinationStatus, destinations};
 
