@@ -33,7 +33,7 @@ RECORDER = [
     ["config"],
     ["record", "warnings"],
     ["metrics"],
-    ["alerts"],
+    ["alerts", "shipping"],
     ["writer"],
     ["recorder"],
     ["testing"],

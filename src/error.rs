@@ -42,6 +42,9 @@ pub(crate) enum ErrorCause {
     /// Metrics cannot be sent with these settings.
     #[cfg(feature = "otlp")]
     Otlp(llm_audit_ship::otlp::Error),
+    /// A destination cannot be used.
+    #[cfg(any(feature = "cloudwatch-logs", feature = "otlp"))]
+    Shipping { to: &'static str, why: String },
     /// The handlers of signals could not be installed.
     #[cfg(unix)]
     Signal(llm_audit_process::exit::SignalError),
@@ -180,6 +183,8 @@ impl fmt::Display for Error {
             ErrorCause::Objectives(error) => write!(f, "AUDIT_SLO_FILE is not accepted: {error}"),
             #[cfg(feature = "otlp")]
             ErrorCause::Otlp(error) => write!(f, "cannot send metrics: {error}"),
+            #[cfg(any(feature = "cloudwatch-logs", feature = "otlp"))]
+            ErrorCause::Shipping { to, why } => write!(f, "cannot ship to {to}: {why}"),
             ErrorCause::NoFiles => f.write_str("no files are written, so nothing is on the disk"),
             ErrorCause::NotDurable { events } => {
                 write!(

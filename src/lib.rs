@@ -129,6 +129,10 @@ pub mod replay;
 mod ring;
 mod sampler;
 pub mod sanitize;
+#[cfg(any(feature = "cloudwatch-logs", feature = "otlp"))]
+pub mod shipping;
+#[cfg(not(any(feature = "cloudwatch-logs", feature = "otlp")))]
+mod shipping;
 #[cfg(feature = "macros")]
 #[doc(hidden)]
 mod span;

@@ -170,7 +170,7 @@ impl Evaluator {
 
 fn warn(trouble: &str, warns: bool) {
     if warns {
-        warnings::warn_of_alerts(trouble);
+        warnings::warn_of_trouble(trouble);
     }
 }
 

@@ -16,10 +16,10 @@ pub(crate) use builder::{Attachments, Notifiers};
 pub use llm_audit_log::CaptureContent;
 #[cfg(feature = "otlp")]
 pub(crate) use otlp::{Collector, Otlp, Semconv};
-pub(crate) use settings::Settings;
 #[cfg(feature = "otlp")]
 pub(crate) use settings::default_service_name;
 pub use settings::{Compress, FailedTraces, Fsync};
+pub(crate) use settings::{Settings, host_name};
 pub use unknown::UnknownVariable;
 pub(crate) use unknown::find_unknown_variables;
 pub use variable::Variable;

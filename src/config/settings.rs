@@ -153,6 +153,12 @@ pub(crate) fn default_service_name() -> String {
     name.map_or_else(|| "unknown_service".to_owned(), |name| format!("unknown_service:{name}"))
 }
 
+/// Returns the machine's name, or `unknown`.
+pub(crate) fn host_name() -> String {
+    hostname::get()
+        .map_or_else(|_| "unknown".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
 /// Refuses an event that would take more than half of the queue.
 pub(super) fn check_event_fits_queue(settings: &Settings) -> Result<(), String> {
     let half = settings.queue_bytes / 2;

@@ -34,6 +34,32 @@ pub struct Health {
     pub last_write: Option<i64>,
     /// The alerts of the log's folder. `None` if this recorder does not evaluate their rules.
     pub alerts: Option<AlertsHealth>,
+    /// The destinations that the log is shipped to (`AUDIT_EXPORTER`).
+    pub shipping: Vec<ShippingHealth>,
+}
+
+/// How far a destination is behind the log, as the thread that ships to it sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShippingHealth {
+    /// The name of the destination. Its position is in `.ship` under this name.
+    pub destination: String,
+    /// Whether this process ships the log.
+    pub is_held_here: bool,
+    /// Whether another process ships it. This one then knows nothing else, and takes over if that one ends.
+    pub is_held_elsewhere: bool,
+    /// About how many events the destination has not got. `None` before the first one is sent.
+    pub lag_events: Option<u64>,
+    /// Bytes of the files that the destination has not got.
+    pub lag_bytes: Option<u64>,
+    /// The age of the last event that was sent, if others wait, in whole seconds.
+    pub lag_seconds: Option<u64>,
+    /// Events that were sent since the position was begun, with those that were refused.
+    pub sent: u64,
+    /// Events that the destination refused for good. They are in `.ship/refused`.
+    pub refused: u64,
+    /// What keeps the shipper from its work now.
+    pub error: Option<String>,
 }
 
 /// The alerts of a log's folder, as the evaluator of this process sees them.
@@ -113,8 +139,31 @@ impl Health {
             "io_lost": self.io_lost,
             "last_write": self.last_write.and_then(spelled_time),
             "alerts": self.alerts.as_ref().map(AlertsHealth::to_value),
+            "shipping": self.shipping.iter().map(ShippingHealth::to_value).collect::<Vec<_>>(),
         })
         .to_string()
+    }
+}
+
+impl ShippingHealth {
+    fn to_value(&self) -> Value {
+        json!({
+            "destination": self.destination,
+            "shipper": holder_name(self.is_held_here, self.is_held_elsewhere),
+            "lag": {"events": self.lag_events, "bytes": self.lag_bytes, "seconds": self.lag_seconds},
+            "sent": self.sent,
+            "refused": self.refused,
+            "error": self.error,
+        })
+    }
+}
+
+/// Returns who works on the folder.
+fn holder_name(is_held_here: bool, is_held_elsewhere: bool) -> &'static str {
+    match is_held_elsewhere {
+        true => "elsewhere",
+        false if is_held_here => "here",
+        false => "none",
     }
 }
 
@@ -128,13 +177,8 @@ impl AlertsHealth {
                 "since": spelled_time(firing.since),
             })
         });
-        let evaluator = match self.is_held_elsewhere {
-            true => "elsewhere",
-            false if self.is_held_here => "here",
-            false => "none",
-        };
         json!({
-            "evaluator": evaluator,
+            "evaluator": holder_name(self.is_held_here, self.is_held_elsewhere),
             "last_evaluation": self.last_evaluation.and_then(spelled_time),
             "error": self.error,
             "firing": firing.collect::<Vec<_>>(),

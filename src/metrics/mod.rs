@@ -15,7 +15,7 @@ pub use accounting::{Accounting, Flushed};
 pub(crate) use accounting::{CounterShard, EventCounters, add_to_counter, shard_of_thread};
 pub(crate) use collector::TakenMetrics;
 pub use collector::{Metrics, MetricsCollector, ObjectiveEvents};
-pub use health::{AlertsHealth, FiringRule, Health, HealthStatus};
+pub use health::{AlertsHealth, FiringRule, Health, HealthStatus, ShippingHealth};
 pub(crate) use latency_cells::TimingCells;
 pub use latency_cells::Timings;
 pub use llm_audit_log::schema::{Latencies, MetricsRow, TokenHistogram, TokenKinds};

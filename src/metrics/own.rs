@@ -40,7 +40,7 @@ pub(crate) fn own_counters(metrics: &Metrics, accounting: &Accounting) -> Vec<Ow
         ("hold_full", accounting.hold_full),
         ("label_sets", metrics.others),
     ];
-    vec![
+    let mut counters = vec![
         OwnCounter {
             name: "recorder_events",
             description: "What became of events",
@@ -75,6 +75,31 @@ pub(crate) fn own_counters(metrics: &Metrics, accounting: &Accounting) -> Vec<Ow
             unit: OwnUnit::Other,
             label: "name",
             counts: named(metrics.counters.iter().map(|(name, count)| (&**name, *count))),
+        },
+    ];
+    if !metrics.shipping.is_empty() {
+        counters.extend(shipping_counters(metrics));
+    }
+    counters
+}
+
+/// Counts of the destinations that this process ships to.
+fn shipping_counters(metrics: &Metrics) -> [OwnCounter; 2] {
+    let held = || metrics.shipping.iter().filter(|of| of.is_held_here);
+    [
+        OwnCounter {
+            name: "ship_sent",
+            description: "Events that were shipped, with those that were refused",
+            unit: OwnUnit::Events,
+            label: "destination",
+            counts: named(held().map(|of| (&*of.destination, of.sent))),
+        },
+        OwnCounter {
+            name: "ship_refused",
+            description: "Events that a destination refused for good",
+            unit: OwnUnit::Events,
+            label: "destination",
+            counts: named(held().map(|of| (&*of.destination, of.refused))),
         },
     ]
 }

@@ -13,7 +13,7 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::own::{OwnUnit, own_counters, own_timings};
-use super::{Accounting, Metrics, MetricsRow, TokenKinds};
+use super::{Accounting, Metrics, MetricsRow, ShippingHealth, TokenKinds};
 
 /// Upper bounds of the buckets in seconds: those that OpenTelemetry advises for
 /// [`gen_ai.client.operation.duration`](https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/).
@@ -100,6 +100,7 @@ impl Collector for Exposition {
         page.write_latencies()?;
         page.write_objectives(metrics)?;
         page.write_gauges(metrics, accounting)?;
+        page.write_shipping(metrics)?;
         page.write_recorder(metrics, accounting)
     }
 }
@@ -210,6 +211,42 @@ impl<'a> Page<'_, 'a> {
         self.write_gauge("active_traces", help, active)?;
         let help = "Events that wait for the writer, or are held";
         self.write_gauge("queue_size", help, accounting.queued)
+    }
+
+    /// Writes how far the destinations are that this process ships to.
+    fn write_shipping(&mut self, metrics: &Metrics) -> fmt::Result {
+        let held: Vec<_> = metrics.shipping.iter().filter(|of| of.is_held_here).collect();
+        let lags = |lag: fn(&ShippingHealth) -> Option<u64>| {
+            let known = held.iter().filter_map(|of| Some((of.destination.clone(), lag(of)?)));
+            known.collect::<Vec<_>>()
+        };
+        let help = "About how many events a destination has not got";
+        self.write_lags("ship_lag_events", help, None, lags(|of| of.lag_events))?;
+        let help = "Bytes of the log that a destination has not got";
+        self.write_lags("ship_lag", help, Some(&Unit::Bytes), lags(|of| of.lag_bytes))?;
+        let help = "The age of the last event that a destination has got, if others wait";
+        // Without an age nothing waits.
+        let ages = lags(|of| of.lag_bytes.map(|_| of.lag_seconds.unwrap_or(0)));
+        self.write_lags("ship_lag", help, Some(&Unit::Seconds), ages)
+    }
+
+    fn write_lags(
+        &mut self,
+        name: &str,
+        help: &str,
+        unit: Option<&Unit>,
+        lags: Vec<(String, u64)>,
+    ) -> fmt::Result {
+        if lags.is_empty() {
+            return Ok(());
+        }
+        let mut family = self.encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
+        for (destination, lag) in &lags {
+            let labels = [("destination", destination.as_str())];
+            let mut metric = family.encode_family(&labels)?;
+            metric.encode_gauge(&i64::try_from(*lag).unwrap_or(i64::MAX))?;
+        }
+        Ok(())
     }
 
     fn write_recorder(&mut self, metrics: &Metrics, accounting: &Accounting) -> fmt::Result {

@@ -37,6 +37,7 @@ impl Shared {
         if self.settings.enabled {
             self.otlp.wait_for_last(since.checked_add(deadline));
             self.alerts.wait_for_end(since.checked_add(deadline));
+            self.wait_for_shipping(since.checked_add(deadline));
         }
         Ok(self.take_flushed())
     }

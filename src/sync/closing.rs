@@ -51,6 +51,12 @@ impl Closing {
         }
     }
 
+    /// Returns, in the thread, whether nobody waits for its end any more.
+    #[cfg(any(feature = "cloudwatch-logs", feature = "otlp"))]
+    pub(crate) fn is_over(&self) -> bool {
+        self.state.lock().closed.is_some_and(|closed| closed.elapsed() >= CLOSE_LIMIT)
+    }
+
     /// Waits until then, in the thread. Returns whether the logger was closed before.
     pub(crate) fn is_closed_before(&self, then: Instant) -> bool {
         let mut state = self.state.lock();

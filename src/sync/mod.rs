@@ -1,7 +1,7 @@
 //! The one door to atomics and threads: std, or loom under `cfg(loom)`; and the points at which a
 //! test stops a thread.
 
-#[cfg(any(feature = "alerts", feature = "otlp"))]
+#[cfg(any(feature = "alerts", feature = "cloudwatch-logs", feature = "otlp"))]
 pub(crate) mod closing;
 #[cfg(all(test, not(loom)))]
 pub(crate) mod pause;

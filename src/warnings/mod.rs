@@ -85,9 +85,9 @@ pub(crate) fn warn_of_failed_export(error: &llm_audit_ship::otlp::Error) {
     }
 }
 
-/// Warns about the evaluation of alert rules, or about a place that alerts go to. The caller tells each trouble once.
-#[cfg(feature = "alerts")]
-pub(crate) fn warn_of_alerts(trouble: &str) {
+/// Warns about a thread beside the writer, or about a place that it sends to. The caller tells each trouble once.
+#[cfg(any(feature = "alerts", feature = "cloudwatch-logs", feature = "otlp"))]
+pub(crate) fn warn_of_trouble(trouble: &str) {
     print_to_stderr(&format!("llm-audit: {trouble} (AUDIT_NOTICES=none silences this)\n"));
 }
 

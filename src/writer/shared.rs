@@ -20,6 +20,7 @@ use crate::metrics::{
 use crate::pricing::Pricing;
 use crate::ring::{Lanes, Ring};
 use crate::sanitize::{ProtectedValue, Sanitizer};
+use crate::shipping::ShippingThreads;
 use crate::user_names::{UserKey, UserNames};
 
 /// The state that callers and the writer share.
@@ -40,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) otlp: OtlpExport,
     /// Evaluates the alert rules.
     pub(crate) alerts: AlertThread,
+    /// Ships the files to other systems.
+    pub(crate) shipping: ShippingThreads,
     /// The values of the environment's variables. They are protected as long as events may come.
     _protected: Vec<ProtectedValue>,
 }
@@ -73,6 +76,7 @@ impl Shared {
             control: WriterControl::default(),
             otlp: OtlpExport::default(),
             alerts: AlertThread::default(),
+            shipping: ShippingThreads::default(),
             _protected: protected,
             settings,
         })
@@ -104,6 +108,7 @@ impl Shared {
             control: WriterControl::default(),
             otlp: OtlpExport::default(),
             alerts: AlertThread::default(),
+            shipping: ShippingThreads::default(),
             // All values that the parent protected stay protected in the child.
             _protected: Vec::new(),
             settings,
@@ -124,6 +129,12 @@ impl Shared {
 
     pub(super) fn start_alerts(&self, notifiers: Notifiers) -> Result<(), Error> {
         self.alerts.start(&self.settings, &self.objectives, &self.sanitizer, notifiers)
+    }
+
+    /// Waits until the last lines are shipped, at most two seconds. The writer has written them.
+    pub(crate) fn wait_for_shipping(&self, until: Option<Instant>) {
+        self.shipping.close();
+        self.shipping.wait_for_end(until);
     }
 
     pub(crate) fn accounting(&self) -> Accounting {
@@ -149,6 +160,7 @@ impl Shared {
             bytes_written: self.counts.bytes_written.load(Ordering::Relaxed),
             writes: self.counts.writes.read(),
             syncs: self.counts.syncs.read(),
+            shipping: self.shipping.health(),
             ..metrics
         }
     }
@@ -160,8 +172,8 @@ impl Shared {
         }
         let (status, last_write) = self.control.health();
         let Accounting { queued, overwritten, io_lost, .. } = self.accounting();
-        let alerts = self.alerts.health();
-        Health { status, queued, overwritten, io_lost, last_write, alerts }
+        let (alerts, shipping) = (self.alerts.health(), self.shipping.health());
+        Health { status, queued, overwritten, io_lost, last_write, alerts, shipping }
     }
 }
 
@@ -178,6 +190,7 @@ impl CloseAtExit for Shared {
             let _late = self.control.wait_for_end(Some(until));
             self.otlp.wait_for_last(Some(until));
             self.alerts.wait_for_end(Some(until));
+            self.wait_for_shipping(Some(until));
         }
     }
 }

@@ -12,11 +12,12 @@ use super::losses::Outage;
 use super::retention::Retention;
 use super::totals::Totals;
 use super::{Platform, Shared, Writer, batch};
-use crate::config::{Attachments, Compress};
+use crate::config::{Attachments, Compress, host_name};
 use crate::error::{Error, ErrorCause};
 use crate::export::{Exporter, Stderr, Stdout};
 use crate::metrics::check_export;
 use crate::ring::Lanes;
+use crate::shipping::check_shipping;
 use llm_audit_process::exit::WriterExitGuard;
 
 /// What to do if the folder cannot be used, for example on a root that can only be read.
@@ -34,6 +35,7 @@ pub(crate) fn spawn_writer(
     Platform { fs, clock }: Platform,
 ) -> Result<(), Error> {
     check_export(&shared.settings)?;
+    check_shipping(&shared.settings)?;
     exporters.splice(0..0, stream_exporters(shared));
     let now = clock.now_micros();
     let files = log_file_options(shared)
@@ -107,7 +109,8 @@ fn start_threads(
     let started = shared
         .otlp
         .start(&shared.settings, &shared.instance, shared.clone())
-        .and_then(|()| shared.start_alerts(notifiers));
+        .and_then(|()| shared.start_alerts(notifiers))
+        .and_then(|()| shared.shipping.start(&shared.settings));
     if started.is_err() {
         let _since = shared.close();
     }
@@ -162,6 +165,7 @@ fn start_writer_threads(
         .spawn(move || {
             writer.run_guarded();
             writer.drop_exporters();
+            writer.shared.shipping.close();
             drop(writer);
             drop(writing);
         })
@@ -182,10 +186,4 @@ fn start_housekeeping(shared: &Shared, fs: Arc<dyn Fs>) -> Result<Housekeeping, 
     };
     let retention = retention.is_needed().then_some(retention);
     Housekeeping::start(settings.fsync, shared.counts.syncs.clone(), retention)
-}
-
-/// Returns the machine's name, or `unknown`.
-fn host_name() -> String {
-    hostname::get()
-        .map_or_else(|_| "unknown".to_owned(), |name| name.to_string_lossy().into_owned())
 }

@@ -7,6 +7,13 @@ use std::thread;
 
 /// Starts a collector. Returns its URL, and what it gets: the head of a request, and the bytes after it.
 pub fn start() -> (String, Receiver<(String, Vec<u8>)>) {
+    start_with(|| "200 OK")
+}
+
+/// Starts a collector that answers so.
+pub fn start_with(
+    status: impl Fn() -> &'static str + Send + 'static,
+) -> (String, Receiver<(String, Vec<u8>)>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let (sender, receiver) = mpsc::channel();
@@ -14,8 +21,10 @@ pub fn start() -> (String, Receiver<(String, Vec<u8>)>) {
         for stream in listener.incoming() {
             let stream = stream.unwrap();
             let answered = sender.send(receive(&stream));
-            let answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
-            (&stream).write_all(answer).unwrap();
+            let status = status();
+            let answer =
+                format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
+            (&stream).write_all(answer.as_bytes()).unwrap();
             if answered.is_err() {
                 return;
             }

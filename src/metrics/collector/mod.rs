@@ -14,8 +14,8 @@ use llm_audit_log::schema::notices::EventTotals;
 use llm_audit_log::schema::{Latencies, MetricsRow};
 use llm_audit_log::{EventType, Status, Usd};
 
-use super::Timings;
 use super::accounting::shard_of_thread;
+use super::{ShippingHealth, Timings};
 use crate::record::event::AuditEvent;
 use crate::sanitize::Sanitizer;
 use crate::user_names::{UserKey, UserNames};
@@ -219,6 +219,8 @@ pub struct Metrics {
     pub syncs: Timings,
     /// The events of each objective, with the feature `slo`; those of an [`AuditLogger`](crate::AuditLogger) alone.
     pub objectives: Vec<ObjectiveEvents>,
+    /// The destinations that the log of an [`AuditLogger`](crate::AuditLogger) is shipped to.
+    pub shipping: Vec<ShippingHealth>,
 }
 
 /// The events that an objective counts.

@@ -30,6 +30,7 @@ mod reader;
 mod replay;
 mod sanitize;
 mod settings;
+mod shipping;
 mod span;
 mod testing;
 

@@ -6,8 +6,8 @@ use std::time::SystemTime;
 
 use llm_audit::metrics::{
     AlertsHealth, CloudWatchLines, FiringRule, Health, HealthStatus, Latencies, Metrics,
-    MetricsCollector, MetricsRow, ObjectiveEvents, TextFormat, Timings, TokenHistogram, TokenKinds,
-    prometheus_text,
+    MetricsCollector, MetricsRow, ObjectiveEvents, ShippingHealth, TextFormat, Timings,
+    TokenHistogram, TokenKinds, prometheus_text,
 };
 use llm_audit::{Accounting, AuditEvent, AuditLogger, LlmCall, Sanitizer, Status, Usd};
 
@@ -133,6 +133,19 @@ fields!(Health {
     io_lost: u64,
     last_write: Option<i64>,
     alerts: Option<AlertsHealth>,
+    shipping: Vec<ShippingHealth>,
+});
+
+fields!(ShippingHealth {
+    destination: String,
+    is_held_here: bool,
+    is_held_elsewhere: bool,
+    lag_events: Option<u64>,
+    lag_bytes: Option<u64>,
+    lag_seconds: Option<u64>,
+    sent: u64,
+    refused: u64,
+    error: Option<String>,
 });
 
 fields!(AlertsHealth {
@@ -152,5 +165,6 @@ implement! {
     FiringRule: Plain, Clone, Debug, PartialEq, Eq;
     Health: Plain, Clone, Debug, Default, PartialEq, Eq;
     HealthStatus: Plain, Clone, Copy, Debug, Default, PartialEq, Eq;
+    ShippingHealth: Plain, Clone, Debug, Default, PartialEq, Eq;
     TextFormat: Plain, Clone, Copy, Debug, Default, PartialEq, Eq;
 }

@@ -55,6 +55,23 @@ fn otlp_endpoint(builder: Builder, url: impl Into<String>) -> Builder {
     builder.otlp_endpoint(url)
 }
 
+fn otlp_collector(builder: Builder, url: impl Into<String>) -> Builder {
+    builder.otlp_collector(url)
+}
+
+fn cloudwatch_group(builder: Builder, group: impl Into<String>) -> Builder {
+    builder.cloudwatch_group(group)
+}
+
+fn cloudwatch_stream(builder: Builder, stream: impl Into<String>) -> Builder {
+    builder.cloudwatch_stream(stream)
+}
+
+fn destinations() {
+    let _: fn(Builder, bool) -> Builder = Builder::otlp;
+    let _: fn(Builder, bool) -> Builder = Builder::cloudwatch;
+}
+
 fn exporter(builder: Builder, exporter: impl Exporter + 'static) -> Builder {
     builder.exporter(exporter)
 }

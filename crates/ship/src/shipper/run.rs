@@ -1,5 +1,6 @@
 //! Ships until it is told to end, in a thread of a service or in a process of its own.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::{Destination, Error, Lag, Progress, Shipper};
@@ -7,7 +8,7 @@ use super::{Destination, Error, Lag, Progress, Shipper};
 /// How often a log without news is looked at, and a failure of the machine itself is tried again.
 const POLL: Duration = Duration::from_secs(1);
 /// How often a log that somebody else ships is tried to be taken over.
-const TAKE_OVER: Duration = Duration::from_secs(5);
+const TAKE_OVER: Duration = Duration::from_secs(2);
 
 /// A [`Shipper`], whatever its destination.
 pub trait AnyShipper {
@@ -65,7 +66,7 @@ impl<D: Destination> AnyShipper for Shipper<D> {
 }
 
 /// Why a shipper waits.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 #[non_exhaustive]
 pub enum Waiting<'a> {
     /// It does not. A batch was sent, and the next one may be there.
@@ -75,7 +76,7 @@ pub enum Waiting<'a> {
     /// The destination did not take a batch.
     Destination(&'a str),
     /// The log cannot be read, or the position or refused lines cannot be kept.
-    Log(&'a Error),
+    Log(&'a dyn fmt::Display),
     /// Somebody else ships this log to the destination.
     HeldElsewhere,
 }
@@ -92,8 +93,8 @@ pub trait Driver {
 /// Ships until the driver ends it. What the destination has then is kept.
 ///
 /// `open` is called until it returns a shipper, and so takes over from another one that ends.
-pub fn run(
-    mut open: impl FnMut() -> Result<Option<Box<dyn AnyShipper>>, Error>,
+pub fn run<E: fmt::Display>(
+    mut open: impl FnMut() -> Result<Option<Box<dyn AnyShipper>>, E>,
     driver: &mut dyn Driver,
 ) {
     let mut shipper = loop {

@@ -1,0 +1,178 @@
+//! Destinations, as the settings name them.
+
+use std::env;
+use std::path::Path;
+#[cfg(feature = "otlp")]
+use std::time::Duration;
+
+use llm_audit_ship::shipper::{AnyShipper, Destination, Shipper};
+
+use crate::config::{self, Builder, Settings};
+use crate::error::{Error, ErrorCause};
+
+/// A kind of destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ShipTo {
+    /// An OpenTelemetry collector (feature `otlp`).
+    Otlp,
+    /// CloudWatch Logs (feature `cloudwatch-logs`).
+    CloudWatch,
+}
+
+impl ShipTo {
+    pub(super) const ALL: [Self; 2] = [Self::Otlp, Self::CloudWatch];
+
+    /// Returns its name in `AUDIT_EXPORTER`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Otlp => "otlp",
+            Self::CloudWatch => "cloudwatch",
+        }
+    }
+
+    /// Returns whether the settings ask for it.
+    pub(super) fn is_asked_for(self, settings: &Settings) -> bool {
+        match self {
+            Self::Otlp => settings.ships_to_collector(),
+            Self::CloudWatch => settings.outputs.cloudwatch,
+        }
+    }
+}
+
+/// The lines of one folder to one destination.
+///
+/// # Examples
+///
+/// ```no_run
+/// use llm_audit::AuditLogger;
+/// use llm_audit::shipping::{LogShipping, ShipTo};
+///
+/// let log = AuditLogger::builder().directory("logs");
+/// let shipping = LogShipping::new(log, ShipTo::Otlp)?;
+/// if let Some(mut shipper) = shipping.open()? {
+///     let shipped = shipper.ship(&mut |_pause, _why| false);
+///     println!("{shipped:?}");
+/// }
+/// # Ok::<(), llm_audit::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct LogShipping {
+    settings: Settings,
+    to: ShipTo,
+}
+
+impl LogShipping {
+    /// Takes the destination and the folder from a builder, as a logger would.
+    ///
+    /// # Errors
+    ///
+    /// A setting is not accepted, or this program was built without the feature of the destination.
+    pub fn new(builder: Builder, to: ShipTo) -> Result<Self, Error> {
+        let builder = match to {
+            ShipTo::Otlp => builder.otlp(true),
+            ShipTo::CloudWatch => builder.cloudwatch(true),
+        };
+        let (settings, _) = builder.settings(&|name| env::var_os(name))?;
+        Ok(Self::with_settings(settings, to))
+    }
+
+    pub(super) fn with_settings(settings: Settings, to: ShipTo) -> Self {
+        Self { settings, to }
+    }
+
+    /// Returns the folder of the log.
+    pub fn directory(&self) -> &Path {
+        &self.settings.directory
+    }
+
+    /// Opens the position of the destination. Returns `None` if somebody else ships this log to it.
+    ///
+    /// # Errors
+    ///
+    /// The destination cannot be used with these settings, or the position cannot be read or locked.
+    pub fn open(&self) -> Result<Option<Box<dyn AnyShipper>>, Error> {
+        match self.to {
+            #[cfg(feature = "otlp")]
+            ShipTo::Otlp => self.open_with(self.collectors()?),
+            #[cfg(feature = "cloudwatch-logs")]
+            ShipTo::CloudWatch => self.open_with(self.log_stream()?),
+            #[cfg(not(all(feature = "otlp", feature = "cloudwatch-logs")))]
+            _ => Err(self.unusable("this program was built without it")),
+        }
+    }
+
+    /// Refuses settings that the destination could not use.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        match self.to {
+            #[cfg(feature = "otlp")]
+            ShipTo::Otlp => self.collectors().map(drop),
+            #[cfg(feature = "cloudwatch-logs")]
+            ShipTo::CloudWatch => self.log_stream().map(drop),
+            #[cfg(not(all(feature = "otlp", feature = "cloudwatch-logs")))]
+            _ => Ok(()),
+        }
+    }
+
+    fn open_with(
+        &self,
+        destination: impl Destination + 'static,
+    ) -> Result<Option<Box<dyn AnyShipper>>, Error> {
+        let shipper = Shipper::open(self.directory(), destination);
+        let shipper = shipper.map_err(|error| self.unusable(error))?;
+        Ok(shipper.map(|shipper| Box::new(shipper) as Box<dyn AnyShipper>))
+    }
+
+    fn unusable(&self, why: impl ToString) -> Error {
+        Error::new(ErrorCause::Shipping { to: self.to.name(), why: why.to_string() })
+    }
+
+    #[cfg(feature = "otlp")]
+    fn collectors(&self) -> Result<llm_audit_ship::otlp::OtlpEvents, Error> {
+        let config::Otlp { logs, traces, .. } = &self.settings.otlp;
+        let (logs, spans) =
+            (self.collector(logs, "/v1/logs"), self.collector(traces, "/v1/traces"));
+        llm_audit_ship::otlp::OtlpEvents::new(logs, &spans).map_err(|error| self.unusable(error))
+    }
+
+    #[cfg(feature = "otlp")]
+    fn collector(
+        &self,
+        collector: &config::Collector,
+        path: &str,
+    ) -> llm_audit_ship::otlp::OtlpSettings {
+        let config::Collector { endpoint, headers, timeout_ms, gzip, certificate, .. } =
+            collector.clone();
+        llm_audit_ship::otlp::OtlpSettings {
+            endpoint: endpoint.unwrap_or_else(|| format!("http://localhost:4318{path}")),
+            headers,
+            timeout: Duration::from_millis(timeout_ms),
+            gzip,
+            certificate,
+            resource: self.resource(),
+            ..Default::default()
+        }
+    }
+
+    /// The attributes of every resource. A line has the service of its own `audit.start`.
+    #[cfg(feature = "otlp")]
+    fn resource(&self) -> Vec<(String, String)> {
+        let Settings { otlp, service, .. } = &self.settings;
+        let mut resource = otlp.resource.clone();
+        if *service != config::default_service_name() {
+            resource.retain(|(known, _)| known != "service.name");
+            resource.push(("service.name".to_owned(), service.clone()));
+        }
+        resource
+    }
+
+    #[cfg(feature = "cloudwatch-logs")]
+    fn log_stream(&self) -> Result<llm_audit_ship::cloudwatch_logs::CloudWatchLogs, Error> {
+        let Settings { cloudwatch_group, cloudwatch_stream, service, .. } = &self.settings;
+        // A name of ours has none of the characters that the service refuses.
+        let own = || format!("{service}/{}", config::host_name()).replace([':', '*'], "-");
+        let stream = cloudwatch_stream.clone().unwrap_or_else(own);
+        let stream = llm_audit_ship::cloudwatch_logs::CloudWatchLogs::new(cloudwatch_group, stream);
+        stream.map_err(|error| self.unusable(error))
+    }
+}
