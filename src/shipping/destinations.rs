@@ -69,12 +69,13 @@ impl LogShipping {
     ///
     /// A setting is not accepted, or this program was built without the feature of the destination.
     pub fn new(builder: Builder, to: ShipTo) -> Result<Self, Error> {
-        let builder = match to {
-            ShipTo::Otlp => builder.otlp(true),
-            ShipTo::CloudWatch => builder.cloudwatch(true),
-        };
+        let builder = builder.otlp(to == ShipTo::Otlp).cloudwatch(to == ShipTo::CloudWatch);
         let (settings, _) = builder.settings(&|name| env::var_os(name))?;
-        Ok(Self::with_settings(settings, to))
+        let shipping = Self::with_settings(settings, to);
+        match to.is_asked_for(&shipping.settings) {
+            true => Ok(shipping),
+            false => Err(shipping.unusable("OTEL_SDK_DISABLED is true")),
+        }
     }
 
     pub(super) fn with_settings(settings: Settings, to: ShipTo) -> Self {

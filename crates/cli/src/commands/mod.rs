@@ -12,6 +12,7 @@ mod record;
 mod redact;
 mod report;
 mod scan;
+mod ship;
 mod slo;
 mod sql;
 mod stats;
@@ -40,6 +41,7 @@ pub(crate) enum Command {
     Redact(redact::RedactArgs),
     Report(report::ReportArgs),
     Scan(scan::ScanArgs),
+    Ship(ship::ShipArgs),
     Slo(slo::SloArgs),
     Sql(sql::SqlArgs),
     Stats(stats::StatsArgs),
@@ -65,6 +67,7 @@ impl Command {
             Self::Redact(args) => ignore_closed_output(redact::run_redact(args)),
             Self::Report(args) => ignore_closed_output(report::run_report(args)),
             Self::Scan(args) => scan::run_scan(args),
+            Self::Ship(args) => ship::run_ship(args),
             Self::Slo(args) => slo::run_slo(args),
             Self::Sql(args) => ignore_closed_output(sql::run_sql(args)),
             Self::Stats(args) => ignore_closed_output(stats::run_stats(args)),

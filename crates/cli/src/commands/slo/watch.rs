@@ -2,13 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
-use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use llm_audit::environment::Environment;
-use llm_audit::reader::{Error, Folder};
 use llm_audit_slo::notify::{Dispatcher, Lines, Watch, notifiers};
 use llm_audit_slo::{Alert, AlertEngine};
 
@@ -52,8 +50,6 @@ Examples:
 
 /// How long the last attempts of all notifiers may take.
 const LAST_ATTEMPTS: Duration = Duration::from_secs(30);
-/// How often a folder without a log is looked at again.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 pub(super) fn run_watch(args: &SloWatchArgs) -> Result<CommandExit, CommandFailure> {
     let objectives = args.objectives.read()?;
@@ -64,7 +60,7 @@ pub(super) fn run_watch(args: &SloWatchArgs) -> Result<CommandExit, CommandFailu
     if args.once {
         return run_once(watch, &args.dir);
     }
-    wait_for_log(&args.dir.path())?;
+    args.dir.wait_for_log()?;
     let mut said = BTreeSet::new();
     loop {
         let now = Timestamp::now().as_microsecond();
@@ -99,19 +95,6 @@ fn run_once(mut watch: Watch, dir: &LogDir) -> Result<CommandExit, CommandFailur
     let late = watch.shutdown(LAST_ATTEMPTS);
     complain_of_failures(watch.dispatcher(), &late);
     Ok(if fires { CommandExit::Finding } else { CommandExit::Fine })
-}
-
-/// Waits until the folder has a file of the log. Until then it gets no state.
-fn wait_for_log(dir: &Path) -> Result<(), CommandFailure> {
-    let has_log = || Ok::<_, Error>(dir.exists() && !Folder::open(dir)?.files().is_empty());
-    if !has_log()? {
-        let dir = dir.display();
-        complain_on_stderr(format_args!("there is no log in {dir} yet; it is waited for"));
-    }
-    while !has_log()? {
-        thread::sleep(LOOK_AGAIN);
-    }
-    Ok(())
 }
 
 fn start_dispatcher() -> Result<Dispatcher, CommandFailure> {
