@@ -1,9 +1,11 @@
 //! Lines of the log reach a collector from inside the service, and no collector delays an event or loses one.
 #![cfg(all(feature = "otlp", unix, not(loom)))]
+#![allow(unsafe_code, reason = "a signal and a fork")]
 
 mod common;
 
 use std::net::TcpListener;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,15 +32,20 @@ fn actions(received: &Receiver<(String, Vec<u8>)>, of: std::ops::Range<u32>) -> 
     of.map(|n| bodies.iter().filter(|body| has(body, &format!("step.{n}."))).count()).collect()
 }
 
-/// Runs a test in a process of its own, which ships to a collector.
-fn run(name: &str, url: &str, variables: &[(&str, &str)]) -> Ended {
+/// A test in a process of its own, which ships to a collector.
+fn service(name: &str, url: &str, variables: &[(&str, &str)]) -> Alone {
     let mut alone = Alone::new(name);
     alone.command.env("AUDIT_EXPORTER", "otlp").env("AUDIT_DEBUG", "true");
     alone.command.env("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", format!("{url}/v1/logs"));
     alone.command.env("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", format!("{url}/v1/traces"));
     alone.command.env("OTEL_EXPORTER_OTLP_COMPRESSION", "none");
     alone.command.envs(variables.iter().copied());
-    let ended = alone.run();
+    alone
+}
+
+/// Runs such a test.
+fn run(name: &str, url: &str, variables: &[(&str, &str)]) -> Ended {
+    let ended = service(name, url, variables).run();
     assert!(ended.status.success(), "{}{}", ended.out, ended.err);
     ended
 }
@@ -138,7 +145,8 @@ fn a_dead_collector_costs_delay_and_no_event() {
         emit(&audit, done..done + 50);
         if done == 0 {
             let failing = |health: &ShippingHealth| {
-                health.error.as_ref().is_some_and(|error| error.contains("503"))
+                let is_answered = health.error.as_ref().is_some_and(|error| error.contains("503"));
+                is_answered && health.lag_bytes > Some(0)
             };
             assert_eq!(wait_until(&audit, failing).sent, 0);
         }
@@ -154,14 +162,62 @@ fn a_dead_collector_costs_delay_and_no_event() {
     let (url, received) = collector::start_with(answer);
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().to_str().unwrap();
-    let service = |done| run(name, &url, &[("AUDIT_LOG_DIR", folder), ("STEPS_DONE", done)]).err;
-    let said = service("0");
+    let steps = |done| run(name, &url, &[("AUDIT_LOG_DIR", folder), ("STEPS_DONE", done)]).err;
+    let said = steps("0");
     assert!(said.contains("llm-audit: shipping to otlp"), "{said}");
     assert_eq!(said.matches("503").count(), 1, "once: {said}");
     assert!(actions(&received, 0..50).iter().all(|times| *times > 0), "it was asked");
     is_back.store(true, Ordering::Relaxed);
-    assert_eq!(service("50"), "");
+    assert_eq!(steps("50"), "");
     assert_eq!(actions(&received, 0..100), [1; 100]);
+}
+
+#[test]
+fn a_signal_waits_for_what_is_in_the_files() {
+    let name = "a_signal_waits_for_what_is_in_the_files";
+    if alone::folder().is_some() {
+        llm_audit::close_on_signals().unwrap();
+        let audit = AuditLogger::builder().build().unwrap();
+        wait_until(&audit, |health| health.is_held_here);
+        emit(&audit, 0..3);
+        // SAFETY: the handlers that it runs are those of the recorder.
+        unsafe { libc::raise(libc::SIGTERM) };
+        loop {
+            thread::park();
+        }
+    }
+    let (url, received) = collector::start();
+    let ended = service(name, &url, &[]).run();
+    assert_eq!(ended.status.signal(), Some(libc::SIGTERM), "{}{}", ended.out, ended.err);
+    assert_eq!(actions(&received, 0..3), [1; 3]);
+}
+
+#[test]
+fn the_lines_of_a_forked_child_are_shipped_by_its_parent() {
+    let name = "the_lines_of_a_forked_child_are_shipped_by_its_parent";
+    if alone::folder().is_some() {
+        let audit = AuditLogger::builder().build().unwrap();
+        wait_until(&audit, |health| health.is_held_here);
+        // SAFETY: the recorder supports forks, and the child ends by _exit.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            emit(&audit, 0..3);
+            wait_until(&audit, |health| health.is_held_elsewhere);
+            let is_written = audit.shutdown(DEADLINE).is_ok();
+            // SAFETY: it ends the process.
+            unsafe { libc::_exit(i32::from(!is_written)) };
+        }
+        let mut status = 0;
+        // SAFETY: the child is one of this process, and there is room for its status.
+        assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+        assert_eq!(status, 0);
+        audit.shutdown(DEADLINE).unwrap();
+        assert_eq!(audit.health().shipping[0].sent, 3);
+        return;
+    }
+    let (url, received) = collector::start();
+    run(name, &url, &[]);
+    assert_eq!(actions(&received, 0..3), [1; 3]);
 }
 
 #[test]

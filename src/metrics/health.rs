@@ -58,6 +58,8 @@ pub struct ShippingHealth {
     pub sent: u64,
     /// Events that the destination refused for good. They are in `.ship/refused`.
     pub refused: u64,
+    /// Events that retention removed before they were sent.
+    pub lost: u64,
     /// What keeps the shipper from its work now.
     pub error: Option<String>,
 }
@@ -153,6 +155,7 @@ impl ShippingHealth {
             "lag": {"events": self.lag_events, "bytes": self.lag_bytes, "seconds": self.lag_seconds},
             "sent": self.sent,
             "refused": self.refused,
+            "lost": self.lost,
             "error": self.error,
         })
     }

@@ -84,7 +84,7 @@ pub(crate) fn own_counters(metrics: &Metrics, accounting: &Accounting) -> Vec<Ow
 }
 
 /// Counts of the destinations that this process ships to.
-fn shipping_counters(metrics: &Metrics) -> [OwnCounter; 2] {
+fn shipping_counters(metrics: &Metrics) -> [OwnCounter; 3] {
     let held = || metrics.shipping.iter().filter(|of| of.is_held_here);
     [
         OwnCounter {
@@ -100,6 +100,13 @@ fn shipping_counters(metrics: &Metrics) -> [OwnCounter; 2] {
             unit: OwnUnit::Events,
             label: "destination",
             counts: named(held().map(|of| (&*of.destination, of.refused))),
+        },
+        OwnCounter {
+            name: "ship_lost",
+            description: "Events that retention removed before they were shipped",
+            unit: OwnUnit::Events,
+            label: "destination",
+            counts: named(held().map(|of| (&*of.destination, of.lost))),
         },
     ]
 }

@@ -1,6 +1,7 @@
 //! The threads that ship the log's folder, one for each destination.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use llm_audit_process::exit::WriterExitGuard;
 use llm_audit_process::lock::Mutex;
-use llm_audit_ship::shipper::{AnyShipper, Driver, Waiting, run};
+use llm_audit_ship::shipper::{AnyShipper, Driver, Waiting, destinations, run};
 
 use super::{LogShipping, ShipTo};
 use crate::config::Settings;
@@ -70,7 +71,7 @@ impl ShippingThread {
         *self.health.lock() = Some(health);
         self.closing.begin();
         let started = thread::Builder::new().name("llm-audit-ship".to_owned()).spawn(move || {
-            let mut driver = ThreadDriver::new(&inner, exiting, warns);
+            let mut driver = ThreadDriver::new(&inner, shipping.directory(), exiting, warns);
             // A panic would be a defect of this crate. The log does not depend on this thread.
             let ran = catch_unwind(AssertUnwindSafe(|| run(|| shipping.open(), &mut driver)));
             if ran.is_err() {
@@ -97,6 +98,7 @@ impl ShippingThread {
 /// Waits in the thread until the logger closes.
 struct ThreadDriver<'a> {
     thread: &'a ShippingThread,
+    dir: &'a Path,
     /// An end of the process by a signal waits for this thread, as long as the destination answers.
     exiting: Option<WriterExitGuard>,
     /// Whether the logger was closed before this pass over the log. There is no later one.
@@ -108,9 +110,14 @@ struct ThreadDriver<'a> {
 }
 
 impl<'a> ThreadDriver<'a> {
-    fn new(thread: &'a ShippingThread, exiting: WriterExitGuard, warns: bool) -> Self {
+    fn new(
+        thread: &'a ShippingThread,
+        dir: &'a Path,
+        exiting: WriterExitGuard,
+        warns: bool,
+    ) -> Self {
         let (exiting, next_lag) = (Some(exiting), Instant::now());
-        Self { thread, exiting, is_last: false, next_lag, warns, said: Vec::new() }
+        Self { thread, dir, exiting, is_last: false, next_lag, warns, said: Vec::new() }
     }
 
     /// Says a kind of trouble once.
@@ -121,6 +128,24 @@ impl<'a> ThreadDriver<'a> {
             let destination = destination.unwrap_or_default();
             warnings::warn_of_trouble(&format!("shipping to {destination}: {trouble}"));
         }
+    }
+
+    /// Notes the lag, also while a destination does not answer. What cannot be read stays as it was.
+    fn note_lag(&mut self) {
+        if Instant::now() < self.next_lag {
+            return;
+        }
+        self.next_lag = Instant::now() + LAG_EVERY;
+        let all = destinations(self.dir, Timestamp::now().as_microsecond()).unwrap_or_default();
+        let all: Vec<_> = all.into_iter().flatten().collect();
+        self.thread.note(|health| {
+            let status = all.iter().find(|of| of.name == health.destination);
+            let Some(status) = status.filter(|_| health.is_held_here) else { return };
+            health.lag_bytes = Some(status.lag.bytes);
+            health.lag_events = status.lag.lines;
+            health.lag_seconds = status.lag.seconds.map(|seconds| seconds as u64);
+            health.lost = status.lost;
+        });
     }
 
     fn note_trouble(&mut self, why: Waiting<'_>) {
@@ -147,6 +172,7 @@ impl<'a> ThreadDriver<'a> {
 impl Driver for ThreadDriver<'_> {
     fn wait(&mut self, pause: Duration, why: Waiting<'_>) -> bool {
         self.note_trouble(why);
+        self.note_lag();
         self.exiting = match why {
             Waiting::Destination(_) => None,
             _ => self.exiting.take().or_else(|| Some(WriterExitGuard::begin())),
@@ -167,19 +193,10 @@ impl Driver for ThreadDriver<'_> {
             let kept = "refused lines are kept in .ship/refused in the folder of the log";
             self.warn("refused", &format!("{why}; {kept}"));
         }
-        let lag = (Instant::now() >= self.next_lag).then(|| {
-            self.next_lag = Instant::now() + LAG_EVERY;
-            shipper.lag(Timestamp::now().as_microsecond()).ok()
-        });
         self.thread.note(|health| {
             (health.is_held_here, health.is_held_elsewhere) = (true, false);
             shipper.name().clone_into(&mut health.destination);
             (health.sent, health.refused) = (shipper.sent(), shipper.refused());
-            if let Some(lag) = lag.flatten() {
-                health.lag_bytes = Some(lag.bytes);
-                health.lag_events = lag.lines;
-                health.lag_seconds = lag.seconds.map(|seconds| seconds as u64);
-            }
         });
     }
 }

@@ -145,6 +145,7 @@ fields!(ShippingHealth {
     lag_seconds: Option<u64>,
     sent: u64,
     refused: u64,
+    lost: u64,
     error: Option<String>,
 });
 
