@@ -68,7 +68,9 @@ check llm-audit-slo
 check llm-audit-slo --features notify
 check llm-audit-cli --no-default-features
 check llm-audit-cli --no-default-features --features alerts
+check llm-audit-cli --no-default-features --features cloudwatch-logs
 check llm-audit-cli --no-default-features --features demo
+check llm-audit-cli --no-default-features --features otlp
 check llm-audit-demo --features alerts
 check llm-audit-cli --no-default-features --features tls
 check llm-audit-cli --no-default-features --features zstd
