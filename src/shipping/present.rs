@@ -130,6 +130,18 @@ impl<'a> ThreadDriver<'a> {
         }
     }
 
+    /// Waits until then or until the close, with the lag kept fresh.
+    fn wait_until(&mut self, then: Instant) {
+        loop {
+            self.note_lag();
+            let next = then.min(self.next_lag);
+            self.is_last = self.thread.closing.is_closed_before(next);
+            if self.is_last || next == then {
+                return;
+            }
+        }
+    }
+
     /// Notes the lag, also while a destination does not answer. What cannot be read stays as it was.
     fn note_lag(&mut self) {
         if Instant::now() < self.next_lag {
@@ -172,7 +184,6 @@ impl<'a> ThreadDriver<'a> {
 impl Driver for ThreadDriver<'_> {
     fn wait(&mut self, pause: Duration, why: Waiting<'_>) -> bool {
         self.note_trouble(why);
-        self.note_lag();
         self.exiting = match why {
             Waiting::Destination(_) => None,
             _ => self.exiting.take().or_else(|| Some(WriterExitGuard::begin())),
@@ -180,10 +191,9 @@ impl Driver for ThreadDriver<'_> {
         if self.is_last && matches!(why, Waiting::UpToDate) {
             return false;
         }
-        let closing = &self.thread.closing;
-        self.is_last = closing.is_closed_before(Instant::now() + pause);
+        self.wait_until(Instant::now() + pause);
         match why {
-            Waiting::Sent | Waiting::UpToDate => !closing.is_over(),
+            Waiting::Sent | Waiting::UpToDate => !self.thread.closing.is_over(),
             _ => !self.is_last,
         }
     }
