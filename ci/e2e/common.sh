@@ -33,6 +33,13 @@ free_port() {
     python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
+# Installs Python packages into a folder of their own, whose path is then in $venv: make_venv NAME PACKAGE...
+make_venv() {
+    venv=$(realpath -m "${CARGO_TARGET_DIR:-target}")/$1-venv
+    if [[ ! -x $venv/bin/python ]]; then python3 -m venv "$venv"; fi
+    "$venv/bin/pip" install -q --disable-pip-version-check "${@:2}"
+}
+
 # Starts moto, which plays Amazon's services, on a free port, and sets the variables by which clients find it.
 start_moto() {
     local venv port
