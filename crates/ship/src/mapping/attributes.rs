@@ -30,7 +30,7 @@ pub(super) fn name_and_kind<'l>(line: &'l Line<'_>) -> (Cow<'l, str>, SpanKind) 
 }
 
 /// Returns `gen_ai.operation.name` of an event.
-fn operation_of(line: &Line<'_>) -> Option<&'static str> {
+pub(super) fn operation_of(line: &Line<'_>) -> Option<&'static str> {
     Some(match line.event_type()? {
         "llm.invoke" | "llm.error"
             if line.action().is_some_and(|action| action.contains("embed")) =>

@@ -5,6 +5,7 @@
 //! becomes raises [`VERSION`].
 
 mod attributes;
+mod open_inference;
 mod points;
 mod recent;
 mod resource;
@@ -21,12 +22,13 @@ use llm_audit_log::schema::trace_rate::{
 use llm_audit_log::schema::{Line, Status};
 
 use attributes::{attributes_of, name_and_kind};
+use open_inference::span_attributes_of;
 use points::Points;
 use recent::Recent;
 pub use resource::resource_of;
 
 /// The version of the mapping, which is the version of the instrumentation scope.
-pub const VERSION: &str = "1";
+pub const VERSION: &str = "2";
 
 /// An attribute: its name, and its value.
 pub type Attribute<'l> = (Cow<'static, str>, AttributeValue<'l>);
@@ -148,7 +150,7 @@ impl Mapper {
             start: end.saturating_sub((took * 1e6) as u64),
             end,
             error: is_failure(line).then(|| line.error_message().unwrap_or_default()),
-            attributes: attributes_of(line),
+            attributes: span_attributes_of(line),
         })
     }
 

@@ -69,6 +69,34 @@ fn a_call_of_a_model_is_a_span_of_the_genai_conventions() {
 }
 
 #[test]
+fn a_span_has_the_kind_the_content_and_the_cost_of_open_inference() {
+    let of = |event_type: &str, rest: &str| {
+        let rest = format!(
+            r#""event_type":"{event_type}","action":"a","status":"ok","latency_ms":1,"cost_usd":0.25{rest}"#
+        );
+        mapped(&event(DRAWN, &rest), None, |record| {
+            let Record::Span(span) = record else { panic!("{record:?}") };
+            let cost = span.attributes.iter().any(|(key, _)| key == "llm.cost.total");
+            let text = |name| attribute(&span.attributes, name).map(str::to_owned);
+            (text("openinference.span.kind"), cost, text("input.value"), text("output.value"))
+        })
+    };
+    let some = |text: &str| Some(text.to_owned());
+    let asked = r#","data":{"model":"m","prompt":[{"role":"user"}],"completion":"yes"}"#;
+    assert_eq!(
+        of("llm.invoke", asked),
+        (some("LLM"), true, some(r#"[{"role":"user"}]"#), some("yes"))
+    );
+    let found = r#","data":{"result":{"rows":2}}"#;
+    assert_eq!(of("tool.result", found), (some("TOOL"), false, None, some(r#"{"rows":2}"#)));
+    for (event_type, kind) in
+        [("request.end", "AGENT"), ("agent.invoke", "AGENT"), ("api.call", "CHAIN")]
+    {
+        assert_eq!(of(event_type, ""), (some(kind), false, None, None), "{event_type}");
+    }
+}
+
+#[test]
 fn a_failure_has_its_type_and_message() {
     let rest = r#""event_type":"tool.error","action":"plan.search","status":"timeout","latency_ms":1,
         "error":{"message":"too late"}"#;
