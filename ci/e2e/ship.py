@@ -2,12 +2,13 @@
 
   ship.py receive FILE [PORT] [FAULTS]   prints its port; a line of JSON in FILE is a request
   ship.py conventions FOLDER FILE        compares names and attributes with the conventions
-  ship.py complete FOLDER FILE KILLS     every event arrived or was refused, and which ones came twice
+  ship.py complete FOLDER FILE           every event arrived or was refused, and none came again without a reason
 
-FAULTS is the share of requests that fail, from 0 to 1. Then some events are refused for good, too. A line of KILLS is
-the time of a kill of the shipper.
+The file FAULTS contains the share of requests that fail, from 0 to 1. With it some events are refused for good, too,
+and the receiver that dies is started again. The header `x-run` tells shippers apart.
 """
 
+import base64
 import glob
 import gzip
 import http.server
@@ -20,7 +21,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from datetime import datetime, timezone
+from datetime import datetime
 
 from google.protobuf.json_format import MessageToDict
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
@@ -33,6 +34,8 @@ SIGNALS = {
 FAULTS = ("die", "hang", "429", "503", "502", "reset", "lost")
 # Events that are refused for good with all of their request, and those that are left out of a request.
 POISON, REJECTED = 997, 991
+# Seconds after which a client may have given up.
+LATE = 2
 MODEL_CALLS, TOOL_CALLS = ("llm.invoke", "llm.error"), ("tool.result", "tool.error")
 BEGINNINGS = ("request.start", "tool.call")
 
@@ -41,19 +44,20 @@ class Receiver(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self):
+        self.began = time.monotonic()
         body = self.rfile.read(int(self.headers["content-length"]))
         if self.headers.get("content-encoding") == "gzip":
             body = gzip.decompress(body)
         request_type, response_type, rejected_name = SIGNALS[self.path]
         records = records_of(MessageToDict(request_type.FromString(body)))
-        fault = random.choice(FAULTS) if random.random() < self.server.faults else ""
+        fault = random.choice(FAULTS) if random.random() < self.server.share() else ""
         if fault == "hang":
             threading.Event().wait()
         if fault in ("die", "reset"):
             return self.fail(fault)
         if fault.isdigit():
             return self.answer(int(fault), b"", {"retry-after": "1"} if fault == "429" else {})
-        refuses = self.server.faults > 0
+        refuses = self.server.faults is not None
         if refuses and any(record["seq"] % POISON == 0 for record in records):
             return self.answer(400, b"")
         taken = [record for record in records if not (refuses and record["seq"] % REJECTED == 0)]
@@ -67,7 +71,9 @@ class Receiver(http.server.BaseHTTPRequestHandler):
         return self.answer(200, response.SerializeToString())
 
     def keep(self, records, is_acknowledged):
-        line = json.dumps({"time": time.time(), "is_acknowledged": is_acknowledged, "records": records}) + "\n"
+        is_acknowledged = is_acknowledged and time.monotonic() - self.began < LATE
+        of = {"run": self.headers.get("x-run"), "is_acknowledged": is_acknowledged, "records": records}
+        line = json.dumps(of) + "\n"
         # A collector sends several requests at once, and a killed receiver may not leave a part of a line.
         with self.server.lock:
             os.write(self.server.file, line.encode())
@@ -89,12 +95,25 @@ class Receiver(http.server.BaseHTTPRequestHandler):
         pass
 
 
-def receive(file, port="0", faults="0"):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", int(port)), Receiver)
+class Server(http.server.ThreadingHTTPServer):
+    def share(self):
+        """The share of requests that fail now."""
+        return float(open(self.faults).read()) if self.faults else 0
+
+
+def receive(file, port="0", faults=None):
+    parent = os.getpid()
+    while faults and os.fork():
+        os.wait()
+    server = Server(("127.0.0.1", int(port)), Receiver)
     server.file = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    server.faults, server.lock = float(faults), threading.Lock()
+    server.faults, server.lock = faults, threading.Lock()
     print(server.server_address[1], flush=True)
-    server.serve_forever()
+    threading.Thread(target=server.serve_forever).start()
+    # Not longer than the process that starts it again.
+    while parent in (os.getpid(), os.getppid()):
+        time.sleep(0.2)
+    os._exit(1)
 
 
 def value_of(value):
@@ -150,8 +169,6 @@ def nanos(event):
 
 
 def hex_of(record, name):
-    import base64
-
     return base64.b64decode(record.get(name, "")).hex()
 
 
@@ -221,28 +238,28 @@ def conventions(folder, file):
     print(f"ship: {spans} spans and {logs} log records, as the conventions have them")
 
 
-def complete(folder, file, kills):
+def complete(folder, file):
     events, copies = events_of(folder), defaultdict(list)
-    with open(kills, encoding="utf-8") as lines:
-        kills = [float(line) for line in lines]
     for request in requests_of(file):
         for record in request["records"]:
-            copies[record["instance"], record["seq"]].append((request["time"], request["is_acknowledged"], record))
+            copies[record["instance"], record["seq"]].append((request["run"], request["is_acknowledged"], record))
     refused = set()
     for path in glob.glob(folder + "/.ship/refused/*.jsonl"):
         with open(path, encoding="utf-8") as lines:
             refused |= {(event["instance"], event["seq"]) for event in map(json.loads, lines)}
     assert set(copies) | refused == set(events), (len(copies), len(refused), len(events))
     bad = {key for key in events if key[1] % POISON == 0 or key[1] % REJECTED == 0}
-    assert bad <= refused and not bad & set(copies), (bad - refused, bad & set(copies))
-    twice = 0
+    assert bad and bad <= refused and not bad & set(copies), (bad - refused, bad & set(copies))
+    again = 0
     for of in copies.values():
-        for (before, is_acknowledged, one), (after, _, other) in zip(of, of[1:]):
-            assert not is_acknowledged or any(before <= kill <= after for kill in kills), (before, after, one)
+        for (run, is_acknowledged, one), (next_run, _, other) in zip(of, of[1:]):
+            # The position is lost only with its shipper.
+            assert not is_acknowledged or run != next_run, (run, one)
             same = "name", "eventName", "traceId", "spanId", "attributes", "resource"
             assert all(one.get(name) == other.get(name) for name in same), (one, other)
-            twice += 1
-    print(f"ship: {len(events)} events, {len(copies)} arrived, {len(bad)} refused for good, {twice} came again, {len(kills)} kills")
+            again += 1
+    runs = {run for of in copies.values() for run, _, _ in of}
+    print(f"ship: {len(events)} events, {len(copies)} arrived from {len(runs)} runs, {len(bad)} refused, {again} came again")
 
 
 if __name__ == "__main__":
