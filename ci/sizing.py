@@ -25,7 +25,7 @@ GB = 10**9
 CLOUDWATCH_INGESTED, CLOUDWATCH_STORED, CLOUDWATCH_EVENT_BYTES = 0.50, 0.03, 26
 S3_STORED, S3_PUT, S3_OBJECT_BYTES = 0.023, 0.005 / 1000, 256 << 20
 # Storage with one backup, and a service of two replicas by the memory of each. One GiB for so many events a second.
-CLICKHOUSE_STORED, CLICKHOUSE_GIB, CLICKHOUSE_GIB_MIN, EVENTS_OF_GIB = 2 * 25.30 / 1000, 436.95 / 8, 8, 2_500
+CLICKHOUSE_STORED, CLICKHOUSE_GIB, CLICKHOUSE_GIB_MIN, EVENTS_OF_GIB = 2 * 25.30 / 1000, 436.95 / 8, 8, 1_800
 # As the shipper makes requests.
 REQUEST_BYTES = 2 << 20
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The shipper is killed (SIGKILL) 50 times within MINUTES, by default 2, while a writer writes, rotates and compresses,
-# and while the receiver dies, hangs, resets connections, loses answers and answers with 400, 429, 502 and 503. Every
-# event arrives or is in `.ship/refused/`. One comes again only if an acknowledgement or a position was lost.
+# The shipper is killed (SIGKILL) 50 times within MINUTES, by default 2. Meanwhile a writer writes, rotates and compresses.
+# The receiver dies, hangs, resets connections, loses answers, and answers with 400, 429, 502 and 503. Every event
+# arrives or is in `.ship/refused/`. One comes again only if an acknowledgement or a position was lost.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 exec </dev/null
