@@ -47,10 +47,13 @@ echo "ship: $kills kills"
 for ((n = 1; n <= kills; n++)); do
     OTEL_EXPORTER_OTLP_HEADERS=x-run=$n "$command" ship --to otlp --follow --dir "$work/log" >>"$work/shipped" 2>&1 &
     shipper=$!
+    # After the writer and the receiver.
+    started[2]=$shipper
     pause=$(((RANDOM * 32768 + RANDOM) % (2 * milliseconds)))
     sleep "$((pause / 1000)).$(printf '%03d' $((pause % 1000)))"
     kill -KILL "$shipper" || fail "the shipper ended: $(tail -n 3 "$work/shipped")"
     wait "$shipper" 2>/dev/null || true
+    unset 'started[2]'
 done
 rm "$work/goes-on"
 wait "$writer" || fail "the writer ended with $?"
