@@ -5,7 +5,8 @@
   ship.py complete FOLDER FILE           every event arrived or was refused, and none came again without a reason
 
 The file FAULTS contains the share of requests that fail, from 0 to 1. With it some events are refused for good, too,
-and the receiver that dies is started again. The header `x-run` tells shippers apart.
+and the receiver that dies is started again. The header `x-run` tells shippers apart. A line of FAULTS.seen is a request
+that a shipper began.
 """
 
 import base64
@@ -51,6 +52,8 @@ class Receiver(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self):
         self.began = time.monotonic()
+        if self.server.faults:
+            os.write(self.server.seen, f"{self.headers.get('x-run')}\n".encode())
         body = self.rfile.read(int(self.headers["content-length"]))
         if self.headers.get("content-encoding") == "gzip":
             body = gzip.decompress(body)
@@ -118,6 +121,8 @@ def receive(file, port="0", faults=None):
     server = Server(("127.0.0.1", int(port)), Receiver)
     server.file = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     server.faults, server.lock = faults, threading.Lock()
+    if faults:
+        server.seen = os.open(faults + ".seen", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     print(server.server_address[1], flush=True)
     threading.Thread(target=server.serve_forever).start()
     # Not longer than the process that starts it again.
@@ -278,6 +283,8 @@ def complete(folder, file):
             assert one == other, (one, other)
             again += 1
     runs = {run for of in copies.values() for run, _, _ in of}
+    # Otherwise nothing was sent while shippers were killed.
+    assert len(runs) > 10, runs
     print(f"ship: {len(events)} events, {len(copies)} arrived from {len(runs)} runs, {len(bad)} refused, {again} came again")
 
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The shipper is killed (SIGKILL) 50 times within MINUTES, by default 2. Meanwhile a writer writes, rotates and compresses.
+# A shipper is killed (SIGKILL) at a random moment after its first request, 50 times. Without their first requests these
+# take MINUTES, by default 1. Meanwhile a writer writes, rotates and compresses.
 # The receiver dies, hangs, resets connections, loses answers, and answers with 400, 429, 502 and 503. Every event
 # arrives or is in `.ship/refused/`. One comes again only if an acknowledgement or a position was lost.
 set -euo pipefail
@@ -8,7 +9,7 @@ exec </dev/null
 source ci/e2e/common.sh
 
 kills=50
-milliseconds=$((${1:-2} * 60000 / kills))
+milliseconds=$((${1:-1} * 60000 / kills))
 make_venv otlp 'opentelemetry-proto==1.45.*' 'rotel==0.0.1a15'
 cargo build -q -p llm-audit-cli --features otlp
 command=$(realpath "${CARGO_TARGET_DIR:-target}/debug/llm-audit")
@@ -16,14 +17,14 @@ unset "${!AUDIT_@}" "${!OTEL_@}" TRACE_SAMPLE_RATE SUCCESS_SAMPLE_RATE
 unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
 export OTEL_EXPORTER_OTLP_TIMEOUT=5000
 
-# Prints events, some 500 a second, until the file is gone.
+# Prints events, some 250 a second, until the file is gone.
 events() {
     python3 -c '
 import itertools, json, os, sys, time
 for number in itertools.count():
     if number % 25 == 0:
         sys.stdout.flush()
-        time.sleep(0.05)
+        time.sleep(0.1)
         if not os.path.exists(sys.argv[1]):
             break
     kind, took = (("tool.result", {"latency_ms": 2.5}), ("agent.route", {}), ("llm.invoke", {"latency_ms": 9}))[number % 3]
@@ -49,6 +50,7 @@ for ((n = 1; n <= kills; n++)); do
     shipper=$!
     # After the writer and the receiver.
     started[2]=$shipper
+    until_ok "a request of shipper $n" grep -qx "$n" "$work/faults.seen"
     pause=$(((RANDOM * 32768 + RANDOM) % (2 * milliseconds)))
     sleep "$((pause / 1000)).$(printf '%03d' $((pause % 1000)))"
     kill -KILL "$shipper" || fail "the shipper ended: $(tail -n 3 "$work/shipped")"
