@@ -8,6 +8,7 @@ mod export;
 mod figures;
 mod fixture;
 mod generate;
+mod receive;
 mod record;
 mod redact;
 mod report;
@@ -37,6 +38,7 @@ pub(crate) enum Command {
     Export(export::ExportArgs),
     Fixture(fixture::FixtureArgs),
     Man(generate::ManArgs),
+    Receive(receive::ReceiveArgs),
     Record(record::RecordArgs),
     Redact(redact::RedactArgs),
     Report(report::ReportArgs),
@@ -63,6 +65,7 @@ impl Command {
             Self::Export(args) => ignore_closed_output(export::run_export(args)),
             Self::Fixture(args) => fixture::run_fixture(args),
             Self::Man(args) => ignore_closed_output(generate::run_man(args)),
+            Self::Receive(args) => receive::run_receive(args),
             Self::Record(args) => record::run_record(args),
             Self::Redact(args) => ignore_closed_output(redact::run_redact(args)),
             Self::Report(args) => ignore_closed_output(report::run_report(args)),

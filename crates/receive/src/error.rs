@@ -1,0 +1,53 @@
+//! What keeps a receiver from its work.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+/// A receiver cannot start, or cannot go on.
+#[derive(Debug)]
+pub struct Error(Cause);
+
+#[derive(Debug)]
+pub(crate) enum Cause {
+    /// The address is not a loopback address.
+    Remote(SocketAddr),
+    /// Other machines can reach the address, and there is no token.
+    NoToken(SocketAddr),
+    Listen(SocketAddr, io::Error),
+    /// The logger records nothing, so nothing could be acknowledged.
+    Disabled,
+    /// A thread, the runtime or a signal handler cannot be had.
+    Start(io::Error),
+}
+
+impl From<Cause> for Error {
+    fn from(cause: Cause) -> Self {
+        Self(cause)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Cause::Remote(address) => {
+                write!(f, "{address} is not a loopback address; other machines are served only if you allow it")
+            }
+            Cause::NoToken(address) => {
+                write!(f, "{address} can be reached by other machines, so a token is required")
+            }
+            Cause::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            Cause::Disabled => f.write_str("AUDIT_ENABLED is false, so nothing would be recorded"),
+            Cause::Start(error) => write!(f, "cannot start the receiver: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.0 {
+            Cause::Listen(_, error) | Cause::Start(error) => Some(error),
+            Cause::Remote(_) | Cause::NoToken(_) | Cause::Disabled => None,
+        }
+    }
+}

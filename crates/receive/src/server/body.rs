@@ -1,0 +1,88 @@
+//! Reads bodies, within limits on size, time and the memory of all requests together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::StatusCode;
+use http_body_util::BodyExt;
+use hyper::body::{Body, Incoming};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use crate::answer::Refusal;
+use crate::decode::over_limit;
+use crate::settings::{BODIES_MAX, BODY_WITHIN};
+
+/// Memory is counted in these units.
+const UNIT: usize = 1 << 10;
+/// How much of a body is read after the answer is known, so that a client that sends it all before it reads gets the
+/// answer.
+const DRAINED_BYTES_MAX: usize = 64 << 20;
+const DRAIN_WITHIN: Duration = Duration::from_secs(1);
+
+/// The memory for all bodies.
+#[derive(Debug)]
+pub(super) struct BodyMemory {
+    units: Arc<Semaphore>,
+    body_bytes_max: usize,
+}
+
+/// A body as it was sent, with its share of the memory.
+pub(super) struct RawBody {
+    pub(super) bytes: Bytes,
+    pub(super) _share: OwnedSemaphorePermit,
+}
+
+impl BodyMemory {
+    pub(super) fn new(body_bytes_max: usize) -> Self {
+        let units = body_bytes_max.div_ceil(UNIT) * BODIES_MAX;
+        Self { units: Arc::new(Semaphore::new(units)), body_bytes_max }
+    }
+
+    /// Reads a body whole.
+    pub(super) async fn read(&self, body: &mut Incoming) -> Result<RawBody, Refusal> {
+        let limit = self.body_bytes_max;
+        // Without a length the body may be as large as the limit.
+        let announced = body.size_hint().exact().unwrap_or(limit as u64);
+        let announced = usize::try_from(announced).ok().filter(|bytes| *bytes <= limit);
+        let units = announced.ok_or_else(|| over_limit(limit))?.div_ceil(UNIT);
+        let share = u32::try_from(units)
+            .ok()
+            .and_then(|units| Arc::clone(&self.units).try_acquire_many_owned(units).ok());
+        let busy = || Refusal::unavailable("too many requests at the same time");
+        let _share = share.ok_or_else(busy)?;
+        let bytes = timeout(BODY_WITHIN, collect(body, limit)).await.map_err(|_| {
+            let why = format!("the body took more than {} seconds", BODY_WITHIN.as_secs());
+            Refusal::new(StatusCode::REQUEST_TIMEOUT, why)
+        })??;
+        Ok(RawBody { bytes, _share })
+    }
+}
+
+async fn collect(body: &mut Incoming, limit: usize) -> Result<Bytes, Refusal> {
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Refusal::malformed("the body is cut short"))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if bytes.len() + data.len() > limit {
+            return Err(over_limit(limit));
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes.freeze())
+}
+
+/// Reads the rest of a body, and drops it.
+pub(super) async fn drain(mut body: Incoming) {
+    let read = async {
+        let mut drained = 0;
+        while let Some(Ok(frame)) = body.frame().await
+            && drained < DRAINED_BYTES_MAX
+        {
+            drained += frame.data_ref().map_or(0, Bytes::len);
+        }
+    };
+    // The client may be as slow as it was.
+    let _ = timeout(DRAIN_WITHIN, read).await;
+}
