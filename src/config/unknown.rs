@@ -9,6 +9,8 @@ use super::variables::VARIABLES;
 
 /// What the names of the library's own variables begin with.
 const PREFIX: &str = "AUDIT_";
+/// Variables that only the command reads.
+const OF_THE_COMMAND: [&str; 1] = ["AUDIT_RECEIVE_TOKEN"];
 
 /// A variable of the environment that begins with `AUDIT_` and is not known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +47,8 @@ pub(crate) fn find_unknown_variables(
 
 fn known_variable_names() -> impl Iterator<Item = &'static str> {
     let own = VARIABLES.iter();
-    own.flat_map(|variable| [variable.name()].into_iter().chain(variable.fallback()))
+    let own = own.flat_map(|variable| [variable.name()].into_iter().chain(variable.fallback()));
+    own.chain(OF_THE_COMMAND)
 }
 
 fn closest_variable_name(name: &str) -> &'static str {
@@ -73,8 +76,15 @@ mod tests {
 
     #[test]
     fn only_names_of_ours_are_unknown() {
-        let names =
-            ["AUDIT_FSYNC", "AUDIT_FSYCN", "PATH", "LLM_AUDIT_FSYCN", "AUDITOR", "AUDIT_DBUG\n"];
+        let names = [
+            "AUDIT_FSYNC",
+            "AUDIT_RECEIVE_TOKEN",
+            "AUDIT_FSYCN",
+            "PATH",
+            "LLM_AUDIT_FSYCN",
+            "AUDITOR",
+            "AUDIT_DBUG\n",
+        ];
         let unknown = find_unknown_variables(names.map(OsString::from));
         let texts: Vec<_> = unknown.iter().map(ToString::to_string).collect();
         let expected = [
