@@ -196,8 +196,7 @@ fn accepted_body(signal: Signal, accepted: Accepted, encoding: Encoding) -> Byte
 
 fn refuse(refusal: Refusal, encoding: Encoding) -> Response<Full<Bytes>> {
     let status = Status { code: refusal.code(), message: refusal.why.into_owned() };
-    let body =
-        encoding.encode(&status, || json!({"code": status.code, "message": status.message}));
+    let body = encoding.encode(&status, || json!({"code": status.code, "message": status.message}));
     let mut response = respond(refusal.status, encoding, body);
     let headers = response.headers_mut();
     match refusal.status {

@@ -31,7 +31,10 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Cause::Remote(address) => {
-                write!(f, "{address} is not a loopback address; other machines are served only if you allow it")
+                write!(
+                    f,
+                    "{address} is not a loopback address; other machines are served only if you allow it"
+                )
             }
             Cause::NoToken(address) => {
                 write!(f, "{address} can be reached by other machines, so a token is required")

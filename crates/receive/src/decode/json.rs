@@ -31,8 +31,7 @@ pub(super) fn decode_json(signal: Signal, body: &[u8]) -> Result<Decoded, Refusa
 }
 
 fn from_value<T: DeserializeOwned>(value: Value) -> Result<T, Refusal> {
-    serde_json::from_value(value)
-        .map_err(|error| Refusal::malformed(format!("not OTLP: {error}")))
+    serde_json::from_value(value).map_err(|error| Refusal::malformed(format!("not OTLP: {error}")))
 }
 
 /// Returns an estimate of the memory of the parsed body, from its punctuation. That of texts counts, too.
@@ -86,7 +85,9 @@ fn mend_object(members: &mut Map<String, Value>) {
                 let number = text.parse().ok().and_then(serde_json::Number::from_f64);
                 *value = number.map_or(Value::Null, Value::Number);
             }
-            ("attributes" | "values", Value::Array(items)) => items.iter_mut().for_each(name_attribute),
+            ("attributes" | "values", Value::Array(items)) => {
+                items.iter_mut().for_each(name_attribute)
+            }
             _ => {}
         }
         mend(value);

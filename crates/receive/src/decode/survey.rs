@@ -83,7 +83,9 @@ impl Survey {
             let length = usize::try_from(length).ok().filter(|length| *length <= body.len());
             let (inner, rest) = body.split_at(length.ok_or_else(|| malformed("it is cut short"))?);
             body = rest;
-            if let Some(member) = node.member(field).filter(|_| wire_type == WireType::LengthDelimited) {
+            if let Some(member) =
+                node.member(field).filter(|_| wire_type == WireType::LengthDelimited)
+            {
                 self.count(member);
                 self.walk(member, inner, depth + 1)?;
             }

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use llm_audit::{AuditEvent, AuditLogger, ErrorDetail, EventType, TraceContext, Usage, Usd, is_event_type_name};
+use llm_audit::{
+    AuditEvent, AuditLogger, ErrorDetail, EventType, TraceContext, Usage, Usd, is_event_type_name,
+};
 use serde_json::Value;
 
 use crate::mapping::ReceivedEvent;
@@ -12,7 +14,10 @@ use crate::mapping::ReceivedEvent;
 /// # Errors
 ///
 /// Returns why the event may not have its type.
-pub(super) fn emit_received(logger: &AuditLogger, received: &ReceivedEvent) -> Result<(), &'static str> {
+pub(super) fn emit_received(
+    logger: &AuditLogger,
+    received: &ReceivedEvent,
+) -> Result<(), &'static str> {
     let name = received.event_type.as_str();
     if name.starts_with("audit.") || name.starts_with("alert.") {
         return Err("types that begin with audit. or alert. are those of the log's own lines");

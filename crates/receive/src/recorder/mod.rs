@@ -21,8 +21,8 @@ use crate::answer::{Accepted, Refusal};
 use crate::decode::Decoded;
 use crate::mapping::Mapper;
 use crate::settings::FLUSH_WITHIN;
-pub(crate) use seen::{BodyHasher, BodyKey};
 use seen::Seen;
+pub(crate) use seen::{BodyHasher, BodyKey};
 
 /// What became of a request.
 pub(crate) type Outcome = Result<Accepted, Refusal>;
@@ -89,7 +89,8 @@ impl Recorder {
     /// Waits until everything that was given is recorded.
     pub(crate) fn stop(&self) {
         drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let threads =
+            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             // A thread that panicked has said so.
             let _ = thread.join();
@@ -147,14 +148,10 @@ fn emit_request(
     Ok(accepted)
 }
 
-fn commit_emitted(
-    emitted: &Receiver<Emitted>,
-    logger: &AuditLogger,
-    seen: &Seen,
-    durable: bool,
-) {
+fn commit_emitted(emitted: &Receiver<Emitted>, logger: &AuditLogger, seen: &Seen, durable: bool) {
     while let Ok(first) = emitted.recv() {
-        let group: Vec<_> = std::iter::once(first).chain(emitted.try_iter().take(GROUP_MAX)).collect();
+        let group: Vec<_> =
+            std::iter::once(first).chain(emitted.try_iter().take(GROUP_MAX)).collect();
         let flushed = match durable {
             true => logger.flush_durable(FLUSH_WITHIN),
             false => logger.flush(FLUSH_WITHIN),

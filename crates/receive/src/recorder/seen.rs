@@ -127,7 +127,8 @@ mod tests {
     #[test]
     fn a_failed_request_and_an_old_one_are_forgotten() {
         let (seen, hasher) = (Seen::default(), BodyHasher::default());
-        let key = |number: usize| hasher.key_of(Signal::Traces, Encoding::Json, &number.to_le_bytes());
+        let key =
+            |number: usize| hasher.key_of(Signal::Traces, Encoding::Json, &number.to_le_bytes());
         assert!(seen.begin(key(0)).1);
         seen.finish(key(0), &Err(Refusal::unavailable("full")));
         for number in 0..=REQUESTS_MAX {

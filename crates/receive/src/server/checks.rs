@@ -27,7 +27,9 @@ pub(super) fn check_host(headers: &HeaderMap, settings: &Settings) -> Result<(),
     match host {
         _ if settings.allow_remote => Ok(()),
         Some(host) if is_own_host(host.host(), settings.listen) => Ok(()),
-        _ => Err(Refusal::new(StatusCode::FORBIDDEN, "the header Host does not name this receiver")),
+        _ => {
+            Err(Refusal::new(StatusCode::FORBIDDEN, "the header Host does not name this receiver"))
+        }
     }
 }
 
@@ -93,7 +95,9 @@ mod tests {
         for host in ["localhost", "LOCALHOST", "127.0.0.1", "127.8.8.8", "[::1]", "127.0.0.9"] {
             assert!(is_own_host(host, listen), "{host}");
         }
-        for host in ["localhost.evil.example", "evil.example", "10.0.0.1", "[::2]", "", "127.0.0.1.nip.io"] {
+        for host in
+            ["localhost.evil.example", "evil.example", "10.0.0.1", "[::2]", "", "127.0.0.1.nip.io"]
+        {
             assert!(!is_own_host(host, listen), "{host}");
         }
         assert!(is_own_host("10.0.0.1", "10.0.0.1:1".parse().unwrap()));

@@ -60,7 +60,10 @@ impl Service {
         self.counts.received(self.recorder.repeated())
     }
 
-    pub(super) async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    pub(super) async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> Response<Full<Bytes>> {
         let (head, mut body) = request.into_parts();
         let encoding = Encoding::of_request(&head.headers).unwrap_or(Encoding::Json);
         let outcome = self.outcome_of(&head, &mut body).await;
@@ -78,7 +81,11 @@ impl Service {
         response_of(outcome, encoding)
     }
 
-    async fn outcome_of(self: &Arc<Self>, head: &Parts, body: &mut Incoming) -> Result<Answer, Refusal> {
+    async fn outcome_of(
+        self: &Arc<Self>,
+        head: &Parts,
+        body: &mut Incoming,
+    ) -> Result<Answer, Refusal> {
         check_host(&head.headers, &self.settings)?;
         if head.uri.path() == "/health" && head.method == Method::GET {
             return Ok(Answer::Health(self.logger.health()));
