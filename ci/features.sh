@@ -62,6 +62,7 @@ check llm-audit-ship --features cloudwatch
 check llm-audit-ship --features cloudwatch-logs
 check llm-audit-ship --features otlp
 check llm-audit-ship --features otlp-grpc
+check llm-audit-receive
 check llm-audit-redact
 check llm-audit-redact --features regex
 check llm-audit-slo
@@ -72,6 +73,7 @@ check llm-audit-cli --no-default-features --features cloudwatch-logs
 check llm-audit-cli --no-default-features --features demo
 check llm-audit-cli --no-default-features --features otlp
 check llm-audit-demo --features alerts
+check llm-audit-cli --no-default-features --features receive
 check llm-audit-cli --no-default-features --features tls
 check llm-audit-cli --no-default-features --features zstd
 cargo test -q -p llm-audit-cli --features parquet --bin llm-audit parquet
