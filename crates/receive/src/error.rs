@@ -17,6 +17,8 @@ pub(crate) enum Cause {
     Listen(SocketAddr, io::Error),
     /// The logger records nothing, so nothing could be acknowledged.
     Disabled,
+    /// Events with content wait until their trace fails, so an acknowledged one might not be written.
+    HoldsContent,
     /// A thread, the runtime or a signal handler cannot be had.
     Start(io::Error),
 }
@@ -41,6 +43,9 @@ impl fmt::Display for Error {
             }
             Cause::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
             Cause::Disabled => f.write_str("AUDIT_ENABLED is false, so nothing would be recorded"),
+            Cause::HoldsContent => f.write_str(
+                "AUDIT_CAPTURE_CONTENT is failed, so events would wait in memory; set it to true or false",
+            ),
             Cause::Start(error) => write!(f, "cannot start the receiver: {error}"),
         }
     }
@@ -50,7 +55,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.0 {
             Cause::Listen(_, error) | Cause::Start(error) => Some(error),
-            Cause::Remote(_) | Cause::NoToken(_) | Cause::Disabled => None,
+            _ => None,
         }
     }
 }

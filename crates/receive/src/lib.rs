@@ -5,6 +5,9 @@
 //!
 //! - [`mapping`] says what a span or a log record of each sender becomes.
 
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod __fuzz;
 mod answer;
 mod decode;
 mod error;
@@ -16,9 +19,3 @@ mod settings;
 pub use error::Error;
 pub use server::{Received, Receiver};
 pub use settings::Settings;
-
-/// Decodes a body as the server does, for the fuzz targets. Returns whether it is accepted.
-#[doc(hidden)]
-pub fn __decode(path: &str, is_json: bool, body: &[u8]) -> bool {
-    decode::is_accepted(path, is_json, body)
-}

@@ -37,12 +37,6 @@ pub(crate) fn decode_body(
     Ok((decoded, cut))
 }
 
-/// Whether a body is accepted, for the fuzz targets.
-pub(crate) fn is_accepted(path: &str, is_json: bool, body: &[u8]) -> bool {
-    let encoding = if is_json { Encoding::Json } else { Encoding::Protobuf };
-    Signal::from_path(path).is_some_and(|signal| decode_body(signal, encoding, body).is_ok())
-}
-
 fn decode_protobuf(signal: Signal, body: &[u8]) -> Result<Decoded, Refusal> {
     let malformed = |error: prost::DecodeError| Refusal::malformed(format!("not OTLP: {error}"));
     let survey = Survey::of_protobuf(signal, body).map_err(malformed)?;

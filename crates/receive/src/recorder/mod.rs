@@ -104,16 +104,15 @@ impl Recorder {
 }
 
 fn emit_jobs(jobs: &Receiver<Job>, emitted: &Sender<Emitted>, logger: &AuditLogger) {
-    let mut mapper = Mapper::default();
+    let mut mapper = Mapper::new(logger.captures_content());
     for Job { key, request, cut, turn } in jobs {
         let lost_before = lost_events(&logger.accounting());
-        let emit = || emit_request(&mut mapper, logger, &request, cut);
+        let emit = || emit_request(&mut mapper, logger, request, cut);
         // One request that the mapping cannot take must not end the thread.
-        let outcome = panic::catch_unwind(AssertUnwindSafe(emit)).unwrap_or_else(|_| {
+        let outcome = panic::catch_unwind(AssertUnwindSafe(emit)).map_err(|_| {
             let why = "the request cannot be mapped to events";
-            Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, why))
+            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, why)
         });
-        drop(request);
         drop(turn);
         if emitted.send(Emitted { key, outcome, lost_before }).is_err() {
             return;
@@ -125,27 +124,23 @@ fn emit_jobs(jobs: &Receiver<Job>, emitted: &Sender<Emitted>, logger: &AuditLogg
 fn emit_request(
     mapper: &mut Mapper,
     logger: &AuditLogger,
-    request: &Decoded,
+    request: Decoded,
     mut accepted: Accepted,
-) -> Outcome {
-    let mut refused = Accepted::default();
-    let mut each = |event| {
-        if let Err(why) = emit::emit_received(logger, &event) {
-            logger.count_refused("reserved_type");
-            refused.add(1, Some(why.to_owned()));
-        }
-    };
+) -> Accepted {
+    let mut each = |event| emit::emit_received(logger, &event);
     let skipped = match request {
         Decoded::Logs(request) => mapper.logs(request, &mut each),
         Decoded::Traces(request) => mapper.spans(request, &mut each),
         Decoded::Metrics(points) => {
-            accepted.add(*points, Some("metrics are not recorded".to_owned()));
-            return Ok(accepted);
+            accepted.add(points, Some("metrics are not recorded".to_owned()));
+            return accepted;
         }
     };
+    for _ in 0..accepted.rejected + skipped.count {
+        logger.count_refused("no_event");
+    }
     accepted.add(skipped.count, skipped.why);
-    accepted.add(refused.rejected, refused.why);
-    Ok(accepted)
+    accepted
 }
 
 fn commit_emitted(emitted: &Receiver<Emitted>, logger: &AuditLogger, seen: &Seen, durable: bool) {

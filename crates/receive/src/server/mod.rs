@@ -14,8 +14,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use llm_audit::AuditLogger;
 use llm_audit::metrics::HealthStatus;
+use llm_audit::{AuditLogger, CaptureContent};
 use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -29,6 +29,8 @@ use service::Service;
 /// Paths are `/v1/logs`, `/v1/traces`, `/v1/metrics` and `/health`. A request is answered with 200 only after its
 /// events are in the kernel or, if [`Settings::durable`] is set, on the disk. Metrics are not recorded, and the answer
 /// says so.
+///
+/// The logger must keep every event: a request with events that are sampled out is not acknowledged.
 ///
 /// # Examples
 ///
@@ -81,10 +83,14 @@ impl Receiver {
     /// # Errors
     ///
     /// Returns an error if the address cannot be listened on, or if it is not a loopback address and that is not
-    /// allowed, or there is no token. Also returns an error if the logger records nothing.
+    /// allowed, or there is no token. Also returns an error if the logger records nothing, or keeps content in failed
+    /// traces alone.
     pub fn bind(settings: Settings, logger: &AuditLogger) -> Result<Self, Error> {
         if logger.health().status == HealthStatus::Disabled {
             return Err(Cause::Disabled.into());
+        }
+        if logger.capture_content() == CaptureContent::Failed {
+            return Err(Cause::HoldsContent.into());
         }
         let asked = settings.listen;
         match asked.ip().is_loopback() {

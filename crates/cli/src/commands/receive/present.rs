@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use llm_audit::{Accounting, AuditLogger, CaptureContent};
+use llm_audit::{Accounting, AuditLogger};
 use llm_audit_receive::{Received, Receiver, Settings};
 
 use crate::arguments::{LogDir, help_with_environment};
@@ -67,10 +67,10 @@ pub(crate) fn run_receive(args: &ReceiveArgs) -> Result<CommandExit, CommandFail
         durable: args.durable,
         ..Settings::new(args.listen)
     };
-    // Nothing is held until its trace fails, because what is held is not written when it is acknowledged.
+    // As in `record`: the accounting is what stdout is for, and the events may be of any time.
     let builder = AuditLogger::builder().directory(args.dir.path()).files(true).debug(true);
-    let builder = builder.capture_content(CaptureContent::Always).stdout(false).stderr(false);
-    let logger = builder.totals(false).alerts(false).build()?;
+    let builder = builder.stdout(false).stderr(false).totals(false).alerts(false);
+    let logger = builder.build()?;
     let receiver = Receiver::bind(settings, &logger).map_err(failure)?;
     announce(args, receiver.address());
     let received = receiver.run().map_err(failure)?;
