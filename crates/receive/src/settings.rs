@@ -1,4 +1,4 @@
-//! What a receiver is asked to do, and its limits.
+//! Settings of a receiver, and its limits.
 
 use std::net::SocketAddr;
 use std::time::Duration;

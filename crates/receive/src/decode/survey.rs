@@ -1,4 +1,4 @@
-//! What a body in protobuf will take in memory, found without decoding it.
+//! Estimates what a body in protobuf will take in memory, without decoding it.
 
 use std::mem::size_of;
 

@@ -16,8 +16,8 @@ use crate::settings::{BODIES_MAX, BODY_WITHIN};
 
 /// Memory is counted in these units.
 const UNIT: usize = 1 << 10;
-/// How much of a body is read after the answer is known, so that a client that sends it all before it reads gets the
-/// answer.
+/// How much of a body is read after the answer is known. A client that reads only after it has sent everything gets
+/// the answer then.
 const DRAINED_BYTES_MAX: usize = 64 << 20;
 const DRAIN_WITHIN: Duration = Duration::from_secs(1);
 

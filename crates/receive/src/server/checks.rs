@@ -1,4 +1,4 @@
-//! What is checked of a request before its body is read.
+//! Checks a request before its body is read.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -18,7 +18,7 @@ pub(super) enum Packing {
     Gzip,
 }
 
-/// Refuses requests that a browser was tricked into: a page of another site can resolve its own name to a loopback
+/// Refuses requests that a browser was tricked into. A page of another site can resolve its own name to a loopback
 /// address, but then `Host` has that name.
 ///
 /// If other machines are served, the token protects from that, and the receiver may have any name.

@@ -82,8 +82,8 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// Returns an error if the address cannot be listened on, or if it is not a loopback address and that is not
-    /// allowed, or there is no token. Also returns an error if the logger records nothing, or keeps content in failed
+    /// Returns an error if the address cannot be listened on. Returns an error for an address that is not a loopback
+    /// address, unless that is allowed and there is a token. Also returns an error if the logger records nothing, or keeps content in failed
     /// traces alone.
     pub fn bind(settings: Settings, logger: &AuditLogger) -> Result<Self, Error> {
         if logger.health().status == HealthStatus::Disabled {
