@@ -8,7 +8,10 @@ fn without_the_feature_it_says_how_to_install_it() {
     for args in [&["receive"][..], &["receive", "--listen", "127.0.0.1:0"]] {
         let run = common::run(args);
         assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{run:?}");
-        assert!(run.stderr.contains("cargo install llm-audit-cli --features receive"), "{run:?}");
+        assert!(
+            run.stderr.contains("cargo install --path crates/cli --features receive"),
+            "{run:?}"
+        );
     }
 }
 

@@ -13,6 +13,7 @@ pub(crate) struct ReceiveArgs {
 
 pub(crate) fn run_receive(_: &ReceiveArgs) -> Result<CommandExit, CommandFailure> {
     Err(CommandFailure::new(
-        "this build has no receive; install it with: cargo install llm-audit-cli --features receive",
+        "this build has no receive; `cargo install --path crates/cli --features receive` in the repository \
+         installs it",
     ))
 }
