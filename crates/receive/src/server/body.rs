@@ -31,7 +31,8 @@ pub(super) struct BodyMemory {
 /// A body as it was sent, with its share of the memory.
 pub(super) struct RawBody {
     pub(super) bytes: Bytes,
-    pub(super) _share: OwnedSemaphorePermit,
+    /// Given back when the body is dropped.
+    _share: OwnedSemaphorePermit,
 }
 
 impl BodyMemory {
@@ -42,35 +43,37 @@ impl BodyMemory {
 
     /// Reads a body whole.
     pub(super) async fn read(&self, body: &mut Incoming) -> Result<RawBody, Refusal> {
-        let limit = self.body_bytes_max;
-        // Without a length the body may be as large as the limit.
-        let announced = body.size_hint().exact().unwrap_or(limit as u64);
-        let announced = usize::try_from(announced).ok().filter(|bytes| *bytes <= limit);
-        let units = announced.ok_or_else(|| over_limit(limit))?.div_ceil(UNIT);
-        let share = u32::try_from(units)
-            .ok()
-            .and_then(|units| Arc::clone(&self.units).try_acquire_many_owned(units).ok());
-        let busy = || Refusal::unavailable("too many requests at the same time");
-        let _share = share.ok_or_else(busy)?;
-        let bytes = timeout(BODY_WITHIN, collect(body, limit)).await.map_err(|_| {
-            let why = format!("the body took more than {} seconds", BODY_WITHIN.as_secs());
-            Refusal::new(StatusCode::REQUEST_TIMEOUT, why)
-        })??;
-        Ok(RawBody { bytes, _share })
-    }
-}
-
-async fn collect(body: &mut Incoming, limit: usize) -> Result<Bytes, Refusal> {
-    let mut bytes = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Refusal::malformed("the body is cut short"))?;
-        let Ok(data) = frame.into_data() else { continue };
-        if bytes.len() + data.len() > limit {
-            return Err(over_limit(limit));
+        if body.size_hint().lower() > self.body_bytes_max as u64 {
+            return Err(over_limit(self.body_bytes_max));
         }
-        bytes.extend_from_slice(&data);
+        timeout(BODY_WITHIN, self.collect(body)).await.unwrap_or_else(|_| {
+            let why = format!("the body took more than {} seconds", BODY_WITHIN.as_secs());
+            Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, why))
+        })
     }
-    Ok(bytes.freeze())
+
+    /// Takes memory for what has arrived, so that a client gets none for what it only announces.
+    async fn collect(&self, body: &mut Incoming) -> Result<RawBody, Refusal> {
+        let (mut bytes, mut share) = (BytesMut::new(), self.take_units(0)?);
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| Refusal::malformed("the body is cut short"))?;
+            let Ok(data) = frame.into_data() else { continue };
+            let length = bytes.len() + data.len();
+            if length > self.body_bytes_max {
+                return Err(over_limit(self.body_bytes_max));
+            }
+            share.merge(self.take_units(length.div_ceil(UNIT) - share.num_permits())?);
+            bytes.extend_from_slice(&data);
+        }
+        Ok(RawBody { bytes: bytes.freeze(), _share: share })
+    }
+
+    fn take_units(&self, units: usize) -> Result<OwnedSemaphorePermit, Refusal> {
+        let units = u32::try_from(units).ok();
+        let taken =
+            units.and_then(|units| Arc::clone(&self.units).try_acquire_many_owned(units).ok());
+        taken.ok_or_else(|| Refusal::unavailable("too many requests at the same time"))
+    }
 }
 
 /// Reads the rest of a body, and drops it.
