@@ -12,6 +12,8 @@ use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value::Value};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 
+#[cfg(not(feature = "otlp-grpc"))]
+use crate::otlp::OtlpProtocol;
 use crate::otlp::tests::{Received, answers, collector};
 use crate::otlp::{OtlpEvents, OtlpSettings};
 use crate::shipper::{Progress, Shipper};
@@ -267,4 +269,12 @@ fn of_a_part_that_is_refused_all_lines_are_kept() {
 fn refused_in(dir: &Path) -> String {
     let files = fs::read_dir(dir.join(".ship/refused")).unwrap();
     files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect()
+}
+
+#[cfg(not(feature = "otlp-grpc"))]
+#[test]
+fn grpc_without_its_feature_is_an_error_that_names_it() {
+    let settings = OtlpSettings { protocol: OtlpProtocol::Grpc, ..OtlpSettings::default() };
+    let error = OtlpEvents::new(settings.clone(), &settings).unwrap_err().to_string();
+    assert_eq!(error, "gRPC needs the feature otlp-grpc");
 }
