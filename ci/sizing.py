@@ -5,7 +5,6 @@
 """
 
 import gzip
-import json
 import os
 import re
 import sys
@@ -13,9 +12,10 @@ from pathlib import Path
 
 import chdb.session
 import zstandard
-from google.protobuf.json_format import ParseDict
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+sys.path.insert(0, str(Path(__file__).parent / "e2e"))
+from clickhouse import statements
+from otlp_json import messages
 
 # What one machine records.
 EVENTS_A_DAY = 1_000_000
@@ -35,42 +35,23 @@ def lines_of(folder):
 
 
 def requests_of(folder):
-    """The export as requests in protobuf. Messages that follow each other are one message."""
-    parts = {"resourceSpans": b"", "resourceLogs": b""}
-    types = {"resourceSpans": ExportTraceServiceRequest, "resourceLogs": ExportLogsServiceRequest}
-    for line in (Path(folder) / "otlp.jsonl").read_text(encoding="utf-8").splitlines():
-        request = json.loads(line)
-        (name,) = request
-        # Ids are hexadecimal here, and base64 is as long in protobuf once it is decoded.
-        parts[name] += ParseDict(with_bytes(request), types[name]()).SerializeToString()
-        if len(parts[name]) >= REQUEST_BYTES:
-            yield parts[name]
-            parts[name] = b""
+    """The export as requests of the shipper. Messages that follow each other are one message."""
+    parts = {True: b"", False: b""}
+    for message, has_spans in messages(Path(folder) / "otlp.jsonl"):
+        parts[has_spans] += message.SerializeToString()
+        if len(parts[has_spans]) >= REQUEST_BYTES:
+            yield parts[has_spans]
+            parts[has_spans] = b""
     yield from filter(None, parts.values())
 
 
-def with_bytes(of):
-    import base64
-
-    if isinstance(of, list):
-        return [with_bytes(member) for member in of]
-    if not isinstance(of, dict):
-        return of
-    ids = ("traceId", "spanId", "parentSpanId")
-    return {
-        name: base64.b64encode(bytes.fromhex(member)).decode() if name in ids else with_bytes(member)
-        for name, member in of.items()
-    }
-
-
 def clickhouse_bytes(folder, page):
-    statements = dict(re.findall(r"```sql\n-- (\w+)\n(.*?);?\n```", Path(page).read_text(encoding="utf-8"), re.DOTALL))
-    before = os.getcwd()
+    of_page, before = statements(page), os.getcwd()
     os.chdir(folder)
     session = chdb.session.Session(f"{folder}/clickhouse")
     session.query("CREATE DATABASE audit; USE audit")
-    session.query(statements["table"])
-    session.query(statements["load"])
+    session.query(of_page["table"])
+    session.query(of_page["load"])
     session.query("OPTIMIZE TABLE audit FINAL")
     size = session.query("SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND table = 'audit'", "CSV").data()
     session.close()

@@ -161,4 +161,5 @@ def main(page, folder):
     print(f"clickhouse: {len(tables['otel_traces'])} spans and {len(tables['otel_logs'])} log records, {spent} USD")
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -5,7 +5,6 @@
   phoenix.py page FOLDER URL        prints the address of the page of a call of a model
 """
 
-import base64
 import glob
 import json
 import sys
@@ -13,8 +12,7 @@ import urllib.request
 from collections import Counter
 from decimal import Decimal
 
-from google.protobuf.json_format import ParseDict
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from otlp_json import messages
 
 KINDS = {
     "request.end": "agent", "agent.invoke": "agent", "llm.invoke": "llm", "llm.error": "llm",
@@ -34,18 +32,9 @@ def post(url, body, content_type):
 
 
 def send(export, url):
-    # In OTLP's JSON ids are hexadecimal, and in that of protobuf they are base64.
-    def with_base64(span):
-        ids = {name: span[name] for name in ("traceId", "spanId", "parentSpanId") if name in span}
-        return span | {name: base64.b64encode(bytes.fromhex(of)).decode() for name, of in ids.items()}
-
-    with open(export, encoding="utf-8") as lines:
-        for request in map(json.loads, lines):
-            for scope in (scope for group in request.get("resourceSpans", []) for scope in group["scopeSpans"]):
-                scope["spans"] = [with_base64(span) for span in scope["spans"]]
-            if "resourceSpans" in request:
-                message = ParseDict(request, ExportTraceServiceRequest())
-                post(url + "/v1/traces", message.SerializeToString(), "application/x-protobuf")
+    for message, has_spans in messages(export):
+        if has_spans:
+            post(url + "/v1/traces", message.SerializeToString(), "application/x-protobuf")
 
 
 def ask(url, query):
