@@ -43,7 +43,8 @@ static ROWS: &[Row] = &[
 fn shape(preset: &Preset, draft: &mut Draft, signal: Signal, name: &str) -> EventShape {
     let is_stream = matches!(name, "codex.sse_event" | "codex.websocket_event");
     match signal {
-        Signal::Span => gen_ai::span_shape(draft, name, false),
+        // Functions of its own code, hundreds in each turn. Several of them name the model or the tool of one call.
+        Signal::Span => EventShape::new("span.end", name),
         Signal::Log if is_stream => stream_shape(preset, draft, name),
         Signal::Log => preset.log_shape(draft, name),
     }

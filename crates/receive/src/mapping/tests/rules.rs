@@ -53,6 +53,15 @@ fn gaps_in_a_senders_numbers_are_told() {
 }
 
 #[test]
+fn a_function_of_codex_is_not_another_call_of_its_tool() {
+    let attributes = vec![text("tool_name", "exec_command"), text("model", "gpt-5-codex")];
+    let span = Span { name: "codex.dispatch".to_owned(), attributes, ..Span::default() };
+    let event = only(mapped_spans(&mut Mapper::default(), "any", vec![span]));
+    assert_eq!((&*event.event_type, &*event.action), ("span.end", "codex.dispatch"));
+    assert_eq!(event.data["tool"], "exec_command");
+}
+
+#[test]
 fn types_of_the_logs_own_lines_are_skipped() {
     let named = |name: &str| log(vec![text("event.name", name)]);
     let own = |event_type: &str| log(vec![text("llm_audit.event_type", event_type)]);
