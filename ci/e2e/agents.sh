@@ -35,11 +35,11 @@ started+=($!)
 until_ok "the model" test -s "$work/model"
 model=http://127.0.0.1:$(<"$work/model")
 
-# Runs a sender against a receiver of its own. The variables and the program follow the name.
+# Runs a sender against a receiver of its own, on a port that the sender's settings may name. Variables and program
+# follow the name.
 record() {
-    local name=$1 receiver
-    shift
-    port=$(free_port)
+    local name=$1 port=$2 receiver
+    shift 2
     "$command" receive --listen "127.0.0.1:$port" --dir "$work/$name/log" 2>"$work/$name.receive" >/dev/null &
     receiver=$!
     started+=("$receiver")
@@ -48,21 +48,85 @@ record() {
     # Nothing of the caller's shell, and no proxy.
     (cd "$work/$name/home" && env -i PATH="$PATH" HOME="$work/$name/home" \
         OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:$port" OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf \
-        timeout 120 "$@" </dev/null >"$work/$name.out" 2>&1) || [[ $name == *-fails ]] || {
+        timeout 120 env "$@" </dev/null >"$work/$name.out" 2>&1) || [[ $name == *-fails ]] || {
         cat "$work/$name.out" >&2
-        fail "$name ended with $?"
+        fail "$name did not end well"
     }
     kill -TERM "$receiver"
     wait "$receiver" || { cat "$work/$name.receive" >&2; fail "$name: the receiver ended with $?"; }
     if grep -rq 'ana@example.com' "$work/$name/log"; then fail "$name: an address is in the log"; fi
+    echo "agents: $name: $("$command" stats --json --dir "$work/$name/log" | figures)"
 }
 
-# Compares the events of a type with what follows: how many there are, and for calls of a model their tokens.
-expect() {
-    local name=$1 type=$2 expected=$3 seen
-    seen=$("$command" stats --json --by type --dir "$work/$name/log" --type "$type" | python3 -c '
+# Prints each type of event with its count, and tokens that the events own.
+figures() {
+    python3 -c '
 import json, sys
-rows = json.load(sys.stdin)["groups"]
-print(*[f"{row[\"count\"]} {row.get(\"tokens_input\") or 0} {row.get(\"tokens_output\") or 0}" for row in rows])')
-    [[ $seen == "$expected" ]] || fail "$name: $type: $seen, not $expected (count, tokens in, tokens out)"
+for row in json.load(sys.stdin)["groups"]:
+    tokens = [row.get("tokens_input") or 0, row.get("tokens_output") or 0]
+    print(*row["values"], row["events"], *(tokens if any(tokens) else []), sep=" ", end="; ")'
 }
+
+# Expects these figures of one type, as they are printed above.
+expect() {
+    local name=$1 type=${2%% *} seen
+    seen=$("$command" stats --json --type "$type" --dir "$work/$name/log" | figures)
+    [[ $seen == *"$2; "* ]] || fail "$name: expected $2, found $seen"
+}
+
+for which in genai openllmetry openinference; do
+    record "$which" "$(free_port)" "$agents/$which/bin/python" "$PWD/ci/e2e/instrumented.py" "$which" "$model/v1"
+    expect "$which" 'llm.invoke 3 60 27'
+    expect "$which" 'llm.error 1'
+done
+expect openinference 'tool.result 1'
+
+claude=(
+    CLAUDE_CODE_ENABLE_TELEMETRY=1 OTEL_LOGS_EXPORTER=otlp OTEL_METRICS_EXPORTER=otlp OTEL_TRACES_EXPORTER=otlp
+    CLAUDE_CODE_ENHANCED_TELEMETRY_BETA=1 OTEL_LOG_USER_PROMPTS=1 CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1
+    ANTHROPIC_API_KEY=none ANTHROPIC_BASE_URL="$model"
+    "$agents/node_modules/.bin/claude" --allowedTools 'Bash(echo:*)' --model claude-sonnet-4-5 -p
+)
+record claude "$(free_port)" "${claude[@]}" 'Write to ana@example.com'
+# The 25 tokens that Anthropic names, and 10 of the cache.
+expect claude 'llm.invoke 2 70 30'
+expect claude 'tool.result 1'
+record claude-fails "$(free_port)" "${claude[@]}" 'FAIL'
+expect claude-fails 'llm.error 1'
+
+
+# Codex and Gemini CLI take the collector from their settings.
+port=$(free_port)
+mkdir -p "$work/codex/home/.codex" "$work/gemini/home/.gemini"
+cat >"$work/codex/home/.codex/config.toml" <<END
+model = "gpt-5-codex"
+model_provider = "standin"
+[model_providers.standin]
+name = "standin"
+base_url = "$model/v1"
+wire_api = "responses"
+[otel]
+log_user_prompt = true
+exporter = { otlp-http = { endpoint = "http://127.0.0.1:$port/v1/logs", protocol = "binary" } }
+trace_exporter = { otlp-http = { endpoint = "http://127.0.0.1:$port/v1/traces", protocol = "json" } }
+END
+record codex "$port" "$agents/node_modules/.bin/codex" exec --skip-git-repo-check \
+    --dangerously-bypass-approvals-and-sandbox 'Write to ana@example.com'
+expect codex 'llm.invoke 2 60 24'
+expect codex 'tool.result 1'
+
+port=$(free_port)
+cat >"$work/gemini/home/.gemini/settings.json" <<END
+{
+    "telemetry": {
+        "enabled": true, "target": "local", "otlpProtocol": "http", "logPrompts": true,
+        "otlpEndpoint": "http://127.0.0.1:$port"
+    },
+    "security": {"auth": {"selectedType": "gemini-api-key"}}
+}
+END
+record gemini "$port" GEMINI_API_KEY=none GOOGLE_GEMINI_BASE_URL="$model" \
+    "$agents/node_modules/.bin/gemini" --yolo --skip-trust -m gemini-2.5-pro -p 'Write to ana@example.com'
+expect gemini 'llm.invoke 2 80 30'
+expect gemini 'tool.result 1'
+echo "agents: ok"
