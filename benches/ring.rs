@@ -1,5 +1,5 @@
 //! Measures one push into a full ring, next to `ArrayQueue::force_push`. The ring is not public, so
-//! the bench needs `--cfg llm_audit_internals`.
+//! the bench needs `LLM_AUDIT_INTERNALS=1`.
 #![allow(missing_docs, clippy::print_stdout)]
 
 #[cfg(llm_audit_internals)]
@@ -15,5 +15,5 @@ fn main() {
 
 #[cfg(not(llm_audit_internals))]
 fn main() {
-    println!("ring: not built; run RUSTFLAGS='--cfg llm_audit_internals' cargo bench --bench ring");
+    println!("ring: not built; run LLM_AUDIT_INTERNALS=1 cargo bench --bench ring");
 }

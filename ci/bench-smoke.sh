@@ -4,9 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 echo "bench-smoke: every bench, once, without measuring"
-cargo test -p llm-audit --all-features --benches -- --test
-# The bench of the ring needs internals, which clippy.sh does not see. Other flags, other artifacts.
-export RUSTFLAGS="${RUSTFLAGS:-} --cfg llm_audit_internals -D warnings"
-export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target}/internals"
-cargo test -p llm-audit --bench ring -- --test
+source ci/test-features.sh
+# The bench of the ring needs internals.
+LLM_AUDIT_INTERNALS=1 cargo test --features "$test_features" --bench '*' -- --test
 echo "bench-smoke: ok"

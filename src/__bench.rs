@@ -1,4 +1,4 @@
-//! The ring by itself, for `benches/ring.rs`. Present only under `--cfg llm_audit_internals`.
+//! The ring by itself, for `benches/ring.rs`. Present only with `LLM_AUDIT_INTERNALS=1`.
 
 use std::sync::Arc;
 

@@ -27,7 +27,7 @@ python_with openllmetry 'openai<2' opentelemetry-instrumentation-openai==0.62.4 
 python_with openinference 'openai>=2.8,<3' openinference-instrumentation-openai==0.1.66 \
     opentelemetry-sdk==1.45.2 opentelemetry-exporter-otlp-proto-http==1.45.2
 
-cargo build -q -p llm-audit-cli --features receive
+cargo build -q -p llm-audit-cli --features otlp-grpc,receive
 command=$target/debug/llm-audit
 
 python3 ci/e2e/model.py "$work/model" &

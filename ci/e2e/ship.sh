@@ -7,7 +7,7 @@ source ci/e2e/common.sh
 
 make_venv otlp 'opentelemetry-proto==1.45.*' 'rotel==0.0.1a15'
 rotel=$(echo "$venv"/lib/python3*/site-packages/rotel/rotel-agent)
-cargo build -q -p llm-audit-cli --features otlp-grpc
+cargo build -q -p llm-audit-cli --features otlp-grpc,receive
 command=$(realpath "${CARGO_TARGET_DIR:-target}/debug/llm-audit")
 # Nothing of the caller's shell changes what is sent, and nothing goes through a proxy.
 unset "${!AUDIT_@}" "${!OTEL_@}" "${!ROTEL_@}" TRACE_SAMPLE_RATE SUCCESS_SAMPLE_RATE

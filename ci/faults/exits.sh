@@ -14,7 +14,8 @@ fail() {
     exit 1
 }
 
-cargo test -q -p llm-audit --test exits -- --nocapture >"$work/tests" 2>&1 || {
+source ci/test-features.sh
+cargo test -q --features "$test_features" --test exits -- --nocapture >"$work/tests" 2>&1 || {
     cat "$work/tests" >&2
     fail "the tests FAILED"
 }

@@ -10,7 +10,8 @@ output=$(mktemp)
 trap 'rm -f "$output"' EXIT
 
 echo "forks: $count under load"
-FORKS=$count cargo test -q -p llm-audit --all-features --test forks -- --nocapture >"$output" 2>&1 || {
+source ci/test-features.sh
+FORKS=$count cargo test -q --features "$test_features" --test forks -- --nocapture >"$output" 2>&1 || {
     cat "$output" >&2
     echo "forks: FAILED" >&2
     exit 1
