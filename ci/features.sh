@@ -72,6 +72,7 @@ check llm-audit-cli --no-default-features --features alerts
 check llm-audit-cli --no-default-features --features cloudwatch-logs
 check llm-audit-cli --no-default-features --features demo
 check llm-audit-cli --no-default-features --features otlp
+check llm-audit-cli --no-default-features --features otlp-grpc
 check llm-audit-demo --features alerts
 check llm-audit-cli --no-default-features --features receive
 check llm-audit-cli --no-default-features --features tls

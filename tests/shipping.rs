@@ -252,7 +252,7 @@ fn settings_that_no_collector_could_use_are_refused_at_the_start() {
 }
 
 #[test]
-fn nothing_is_shipped_if_the_sdk_is_disabled() {
+fn nothing_is_shipped_if_that_is_switched_off() {
     if alone::folder().is_some() {
         let audit = AuditLogger::builder().build().unwrap();
         emit(&audit, 0..3);
@@ -261,6 +261,11 @@ fn nothing_is_shipped_if_the_sdk_is_disabled() {
         return;
     }
     let (url, received) = collector::start();
-    run("nothing_is_shipped_if_the_sdk_is_disabled", &url, &[("OTEL_SDK_DISABLED", "true")]);
+    for variables in [
+        &[("OTEL_SDK_DISABLED", "true")][..],
+        &[("OTEL_LOGS_EXPORTER", "none"), ("OTEL_TRACES_EXPORTER", "none")],
+    ] {
+        run("nothing_is_shipped_if_that_is_switched_off", &url, variables);
+    }
     assert_eq!(received.try_iter().count(), 0);
 }

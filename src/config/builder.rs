@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
+#[cfg(any(feature = "cloudwatch-logs", feature = "otlp"))]
+use super::otlp::Collector;
 use super::settings::Settings;
 use crate::error::Error;
 use crate::export::Exporter;
@@ -252,6 +254,12 @@ impl Builder {
     pub fn cloudwatch_stream(self, stream: impl Into<String>) -> Self {
         let stream = stream.into();
         self.set(move |settings| settings.cloudwatch_stream = Some(stream))
+    }
+
+    /// Leaves out metrics, whatever the environment says of them.
+    #[cfg(any(feature = "cloudwatch-logs", feature = "otlp"))]
+    pub(crate) fn without_metrics(self) -> Self {
+        self.set(|settings| settings.otlp.metrics = Collector::default())
     }
 
     /// Puts errors into the lane of all other events: what a thread emits stays in its order.

@@ -15,7 +15,7 @@ pub use builder::Builder;
 pub(crate) use builder::{Attachments, Notifiers};
 pub use llm_audit_log::CaptureContent;
 #[cfg(feature = "otlp")]
-pub(crate) use otlp::{Collector, Otlp, Semconv};
+pub(crate) use otlp::{Collector, GRPC, Otlp, Semconv};
 #[cfg(feature = "otlp")]
 pub(crate) use settings::default_service_name;
 pub use settings::{Compress, FailedTraces, Fsync};

@@ -29,6 +29,7 @@ pub(crate) struct Collector {
     pub(crate) gzip: bool,
     pub(crate) protocol: String,
     pub(crate) certificate: Option<PathBuf>,
+    pub(crate) is_sent: bool,
 }
 
 impl Default for Otlp {
@@ -53,8 +54,9 @@ impl Default for Collector {
             headers: Vec::new(),
             timeout_ms: 10_000,
             gzip: true,
-            protocol: PROTOCOL.to_owned(),
+            protocol: HTTP.to_owned(),
             certificate: None,
+            is_sent: true,
         }
     }
 }
@@ -62,37 +64,44 @@ impl Default for Collector {
 impl Otlp {
     /// Returns whether metrics are sent, in a build that can send them.
     pub(crate) fn sends_metrics(&self) -> bool {
-        self.metrics.endpoint.is_some() && !self.is_disabled
+        self.metrics.endpoint.is_some() && self.metrics.is_sent && !self.is_disabled
     }
 }
 
 impl Settings {
     /// Returns whether the lines of the files are shipped to a collector.
     pub(crate) fn ships_to_collector(&self) -> bool {
-        self.outputs.otlp && !self.otlp.is_disabled
+        let Otlp { logs, traces, is_disabled, .. } = &self.otlp;
+        self.outputs.otlp && (logs.is_sent || traces.is_sent) && !is_disabled
     }
 }
 
-/// The one protocol that there is.
-const PROTOCOL: &str = "http/protobuf";
+/// The names of the protocols.
+const HTTP: &str = "http/protobuf";
+pub(crate) const GRPC: &str = "grpc";
 
 pub(super) fn check_protocol_of_metrics(settings: &Settings) -> Result<(), String> {
-    check_protocol(&settings.otlp.metrics, settings.otlp.sends_metrics())
+    match settings.otlp.sends_metrics() && settings.otlp.metrics.protocol != HTTP {
+        true => Err(format!("{HTTP}; with OTEL_METRICS_EXPORTER=none no metrics are sent")),
+        false => Ok(()),
+    }
 }
 
 pub(super) fn check_protocol_of_logs(settings: &Settings) -> Result<(), String> {
-    check_protocol(&settings.otlp.logs, settings.ships_to_collector())
+    check_protocol_of_events(settings, &settings.otlp.logs)
 }
 
 pub(super) fn check_protocol_of_traces(settings: &Settings) -> Result<(), String> {
-    check_protocol(&settings.otlp.traces, settings.ships_to_collector())
+    check_protocol_of_events(settings, &settings.otlp.traces)
 }
 
 /// Refuses a protocol that cannot be spoken, if anything is sent.
-fn check_protocol(collector: &Collector, is_sent: bool) -> Result<(), String> {
-    match is_sent && collector.protocol != PROTOCOL {
-        true => Err(PROTOCOL.to_owned()),
-        false => Ok(()),
+fn check_protocol_of_events(settings: &Settings, collector: &Collector) -> Result<(), String> {
+    match &*collector.protocol {
+        HTTP => Ok(()),
+        GRPC if cfg!(feature = "otlp-grpc") => Ok(()),
+        _ if !settings.ships_to_collector() || !collector.is_sent => Ok(()),
+        _ => Err(ProtocolValue { has_grpc: true }.accepted()),
     }
 }
 
@@ -253,13 +262,18 @@ fn percent_decoded(text: &str) -> Option<String> {
 }
 
 /// Protocols, by name. Which of them can be spoken is checked if anything is sent.
-pub(super) struct ProtocolValue;
+pub(super) struct ProtocolValue {
+    pub(super) has_grpc: bool,
+}
 
 impl ValueKind for ProtocolValue {
     type Value = String;
 
     fn accepted(&self) -> String {
-        PROTOCOL.to_owned()
+        match self.has_grpc {
+            true => format!("{HTTP}, or {GRPC} with the feature `otlp-grpc`"),
+            false => HTTP.to_owned(),
+        }
     }
 
     fn parse(&self, text: &str) -> Option<String> {
@@ -314,6 +328,25 @@ impl ValueKind for TemporalityValue {
 
     fn show(&self, value: &bool) -> String {
         if *value { "delta" } else { "cumulative" }.to_owned()
+    }
+}
+
+/// Whether a signal is sent. Other exporters than `none` are for other libraries in the same process.
+pub(super) struct ExporterValue;
+
+impl ValueKind for ExporterValue {
+    type Value = bool;
+
+    fn accepted(&self) -> String {
+        "otlp or none".to_owned()
+    }
+
+    fn parse(&self, text: &str) -> Option<bool> {
+        Some(!text.eq_ignore_ascii_case("none"))
+    }
+
+    fn show(&self, value: &bool) -> String {
+        if *value { "otlp" } else { "none" }.to_owned()
     }
 }
 

@@ -87,6 +87,9 @@ fn every_variable_arrives() {
         ("OTEL_METRIC_EXPORT_INTERVAL", "1000"),
         ("OTEL_RESOURCE_ATTRIBUTES", "region=eu,zone=a%2Cb"),
         ("OTEL_SDK_DISABLED", "true"),
+        ("OTEL_METRICS_EXPORTER", "otlp"),
+        ("OTEL_LOGS_EXPORTER", "None"),
+        ("OTEL_TRACES_EXPORTER", "console"),
         ("AUDIT_SEMCONV", "genai-0.1"),
     ])
     .unwrap();
@@ -99,6 +102,7 @@ fn every_variable_arrives() {
         gzip: false,
         protocol: "grpc".to_owned(),
         certificate: Some("ca.pem".into()),
+        is_sent: true,
     };
     let expected = Settings {
         enabled: false,
@@ -141,7 +145,7 @@ fn every_variable_arrives() {
         cloudwatch_stream: set("desk/1"),
         otlp: Otlp {
             metrics: Collector { headers: vec![pair("api-key", "b")], ..collector("/v1/metrics") },
-            logs: Collector { timeout_ms: 700, ..collector("/v1/logs") },
+            logs: Collector { timeout_ms: 700, is_sent: false, ..collector("/v1/logs") },
             traces: Collector { endpoint: set("http://traces/in"), ..collector("") },
             interval_ms: 1_000,
             is_delta: true,
@@ -247,14 +251,37 @@ fn a_destination_implies_files_and_is_refused_if_it_is_not_built_in() {
 }
 
 #[test]
+#[cfg(feature = "otlp")]
 fn a_protocol_is_refused_only_if_something_is_sent_by_it() {
-    let grpc = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "grpc");
-    assert!(read(&[grpc]).is_ok());
-    let shipped =
-        Builder::default().otlp(true).settings(&|name| (name == grpc.0).then(|| grpc.1.into()));
-    let error = shipped.err().unwrap().to_string();
-    let refused = if cfg!(feature = "otlp") { grpc.0 } else { "AUDIT_EXPORTER" };
-    assert!(error.starts_with(refused), "{error}");
+    const GRPC: (&str, &str) = ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc");
+    const JSON: (&str, &str) = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/json");
+    const SHIPS: (&str, &str) = ("AUDIT_EXPORTER", "otlp");
+    const ENDPOINT: (&str, &str) = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://localhost:4317");
+    const NO_METRICS: (&str, &str) = ("OTEL_METRICS_EXPORTER", "none");
+    const NO_TRACES: (&str, &str) = ("OTEL_TRACES_EXPORTER", "none");
+    let without = |is_sent: &'static str| (!cfg!(feature = "otlp-grpc")).then_some(is_sent);
+    for (variables, refused) in [
+        (&[GRPC, JSON][..], None),
+        (
+            &[GRPC, SHIPS],
+            without(
+                "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL is \"grpc\"; accepted: http/protobuf, or grpc with the feature \
+                 `otlp-grpc`",
+            ),
+        ),
+        (&[JSON, SHIPS], Some("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")),
+        (&[JSON, SHIPS, NO_TRACES], None),
+        (&[GRPC, ENDPOINT], Some("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL")),
+        (&[GRPC, ENDPOINT, NO_METRICS], None),
+    ] {
+        let error = read(variables).err();
+        let error = error.map(|error| error.to_string());
+        let is_right = match refused {
+            Some(name) => error.as_ref().is_some_and(|error| error.starts_with(name)),
+            None => error.is_none(),
+        };
+        assert!(is_right, "{variables:?}: {error:?}");
+    }
 }
 
 #[test]

@@ -12,8 +12,8 @@ use super::alerts::{
 };
 use super::builder::Builder;
 use super::otlp::{
-    AttributesValue, CollectorValue, CompressionValue, HeadersValue, OtelSwitchValue, Otlp,
-    ProtocolValue, SemconvValue, TemporalityValue, check_protocol_of_logs,
+    AttributesValue, CollectorValue, CompressionValue, ExporterValue, HeadersValue,
+    OtelSwitchValue, Otlp, ProtocolValue, SemconvValue, TemporalityValue, check_protocol_of_logs,
     check_protocol_of_metrics, check_protocol_of_traces,
 };
 use super::settings::{
@@ -275,6 +275,15 @@ settings! {
     /// If `true`, nothing is sent to a collector.
     "OTEL_SDK_DISABLED" = OtelSwitchValue, at otlp.is_disabled;
 
+    /// If `none`, no metrics are sent to a collector.
+    "OTEL_METRICS_EXPORTER" = ExporterValue, at otlp.metrics.is_sent;
+
+    /// If `none`, events that become log records are not shipped to a collector.
+    "OTEL_LOGS_EXPORTER" = ExporterValue, at otlp.logs.is_sent;
+
+    /// If `none`, events that become spans are not shipped to a collector.
+    "OTEL_TRACES_EXPORTER" = ExporterValue, at otlp.traces.is_sent;
+
     group "OpenTelemetry metrics"
 
     /// Whether an export contains everything since the start, or only what came since the last one that the
@@ -294,7 +303,7 @@ const TIMEOUT: NumberValue<u64> = NumberValue { of: "milliseconds", from: 1, to:
 
 /// The variables of the collector that takes one signal. Those without the signal's name are for all of them.
 macro_rules! collector {
-    ($signal:ident, $part:literal, $path:literal, $sent:literal, $check:path) => {
+    ($signal:ident, $part:literal, $path:literal, $sent:literal, $protocols:expr, $check:path) => {
         &[
             collector!(
                 @row $signal, $part, $sent, "ENDPOINT", endpoint,
@@ -319,7 +328,7 @@ macro_rules! collector {
                 "How requests are packed. If it is not set, `OTEL_EXPORTER_OTLP_COMPRESSION` decides."
             ),
             collector!(
-                @row $signal, $part, $sent, "PROTOCOL", protocol, ProtocolValue, ProtocolValue, [$check],
+                @row $signal, $part, $sent, "PROTOCOL", protocol, $protocols, $protocols, [$check],
                 concat!(
                     "The protocol. One that this build cannot speak is refused if ", $sent, " are sent. If it is not ",
                     "set, `OTEL_EXPORTER_OTLP_PROTOCOL` decides."
@@ -347,9 +356,30 @@ macro_rules! collector {
 
 const TABLES: &[&[Variable]] = &[
     TABLE,
-    collector!(metrics, "METRICS", "/v1/metrics", "metrics", check_protocol_of_metrics),
-    collector!(logs, "LOGS", "/v1/logs", "log records", check_protocol_of_logs),
-    collector!(traces, "TRACES", "/v1/traces", "spans", check_protocol_of_traces),
+    collector!(
+        metrics,
+        "METRICS",
+        "/v1/metrics",
+        "metrics",
+        ProtocolValue { has_grpc: false },
+        check_protocol_of_metrics
+    ),
+    collector!(
+        logs,
+        "LOGS",
+        "/v1/logs",
+        "log records",
+        ProtocolValue { has_grpc: true },
+        check_protocol_of_logs
+    ),
+    collector!(
+        traces,
+        "TRACES",
+        "/v1/traces",
+        "spans",
+        ProtocolValue { has_grpc: true },
+        check_protocol_of_traces
+    ),
 ];
 
 /// Every variable, in the order of the documentation.

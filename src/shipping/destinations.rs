@@ -5,6 +5,8 @@ use std::path::Path;
 #[cfg(feature = "otlp")]
 use std::time::Duration;
 
+#[cfg(feature = "otlp")]
+use llm_audit_ship::otlp::{OtlpEvents, OtlpProtocol, OtlpSettings};
 use llm_audit_ship::shipper::{AnyShipper, Destination, Shipper};
 
 use crate::config::{self, Builder, Settings};
@@ -70,11 +72,14 @@ impl LogShipping {
     /// A setting is not accepted, or this program was built without the feature of the destination.
     pub fn new(builder: Builder, to: ShipTo) -> Result<Self, Error> {
         let builder = builder.otlp(to == ShipTo::Otlp).cloudwatch(to == ShipTo::CloudWatch);
+        let builder = builder.without_metrics();
         let (settings, _) = builder.settings(&|name| env::var_os(name))?;
         let shipping = Self::with_settings(settings, to);
         match to.is_asked_for(&shipping.settings) {
             true => Ok(shipping),
-            false => Err(shipping.unusable("OTEL_SDK_DISABLED is true")),
+            false => Err(shipping.unusable(
+                "OTEL_SDK_DISABLED is true, or OTEL_LOGS_EXPORTER and OTEL_TRACES_EXPORTER are none",
+            )),
         }
     }
 
@@ -129,23 +134,31 @@ impl LogShipping {
     }
 
     #[cfg(feature = "otlp")]
-    fn collectors(&self) -> Result<llm_audit_ship::otlp::OtlpEvents, Error> {
+    fn collectors(&self) -> Result<OtlpEvents, Error> {
         let config::Otlp { logs, traces, .. } = &self.settings.otlp;
-        let (logs, spans) =
-            (self.collector(logs, "/v1/logs"), self.collector(traces, "/v1/traces"));
-        llm_audit_ship::otlp::OtlpEvents::new(logs, &spans).map_err(|error| self.unusable(error))
+        let logs = logs.is_sent.then(|| self.collector(logs, "/v1/logs"));
+        let spans = traces.is_sent.then(|| self.collector(traces, "/v1/traces"));
+        OtlpEvents::new(logs, spans).map_err(|error| self.unusable(error))
     }
 
     #[cfg(feature = "otlp")]
-    fn collector(
-        &self,
-        collector: &config::Collector,
-        path: &str,
-    ) -> llm_audit_ship::otlp::OtlpSettings {
-        let config::Collector { endpoint, headers, timeout_ms, gzip, certificate, .. } =
-            collector.clone();
-        llm_audit_ship::otlp::OtlpSettings {
-            endpoint: endpoint.unwrap_or_else(|| format!("http://localhost:4318{path}")),
+    fn collector(&self, collector: &config::Collector, path: &str) -> OtlpSettings {
+        let config::Collector { headers, timeout_ms, gzip, certificate, .. } = collector.clone();
+        let given = collector.endpoint.as_deref();
+        let (protocol, endpoint) = match &*collector.protocol {
+            // The variable for all signals adds the path that HTTP needs.
+            config::GRPC => {
+                let endpoint = given.unwrap_or("http://localhost:4317");
+                (OtlpProtocol::Grpc, endpoint.strip_suffix(path).unwrap_or(endpoint).to_owned())
+            }
+            _ => {
+                let own = || format!("http://localhost:4318{path}");
+                (OtlpProtocol::HttpProtobuf, given.map_or_else(own, str::to_owned))
+            }
+        };
+        OtlpSettings {
+            endpoint,
+            protocol,
             headers,
             timeout: Duration::from_millis(timeout_ms),
             gzip,
@@ -175,5 +188,34 @@ impl LogShipping {
         let stream = cloudwatch_stream.clone().unwrap_or_else(own);
         let stream = llm_audit_ship::cloudwatch_logs::CloudWatchLogs::new(cloudwatch_group, stream);
         stream.map_err(|error| self.unusable(error))
+    }
+}
+
+#[cfg(all(test, feature = "otlp"))]
+mod tests {
+    use super::*;
+
+    fn collector(protocol: &str, endpoint: Option<&str>) -> (OtlpProtocol, String) {
+        let shipping = LogShipping::with_settings(Settings::default(), ShipTo::Otlp);
+        let collector = config::Collector {
+            protocol: protocol.to_owned(),
+            endpoint: endpoint.map(str::to_owned),
+            ..config::Collector::default()
+        };
+        let settings = shipping.collector(&collector, "/v1/logs");
+        (settings.protocol, settings.endpoint)
+    }
+
+    #[test]
+    fn grpc_has_a_port_of_its_own_and_no_path() {
+        for (protocol, of, given, expected) in [
+            ("http/protobuf", OtlpProtocol::HttpProtobuf, None, "http://localhost:4318/v1/logs"),
+            ("http/protobuf", OtlpProtocol::HttpProtobuf, Some("http://a/x"), "http://a/x"),
+            ("grpc", OtlpProtocol::Grpc, None, "http://localhost:4317"),
+            ("grpc", OtlpProtocol::Grpc, Some("https://a:1/v1/logs"), "https://a:1"),
+            ("grpc", OtlpProtocol::Grpc, Some("https://a:1"), "https://a:1"),
+        ] {
+            assert_eq!(collector(protocol, given), (of, expected.to_owned()));
+        }
     }
 }

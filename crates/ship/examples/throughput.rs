@@ -52,7 +52,7 @@ fn measure(dir: &Path, url: &str, events: u64) -> Result<(), Box<dyn Error>> {
         endpoint: format!("{url}/v1/{path}"),
         ..OtlpSettings::default()
     };
-    let destination = OtlpEvents::new(settings("logs"), &settings("traces"))?;
+    let destination = OtlpEvents::new(Some(settings("logs")), Some(settings("traces")))?;
     let mut shipper = Shipper::open(dir, destination)?.ok_or("the log is being shipped")?;
     let (began, worked) = (Instant::now(), processor_seconds()?);
     let wait = |pause: Duration, why: &str| {

@@ -59,7 +59,8 @@ const DOUBLE: u32 = 4;
 #[derive(Debug)]
 pub struct OtlpEvents {
     name: String,
-    connections: [Connection; 2],
+    /// One for each part that is sent.
+    connections: [Option<Connection>; 2],
     mapper: Mapper,
     /// Attributes of every resource.
     resource: Vec<(String, String)>,
@@ -77,17 +78,20 @@ pub struct EncodedRecord {
 }
 
 impl OtlpEvents {
-    /// Makes a destination of the collectors that take log records and spans. They may be the same one. The resource is
-    /// that of the first settings. It connects with the first batch.
+    /// Makes a destination of the collectors that take log records and spans. They may be the same one. Events for which
+    /// there is none are not sent. The resource is that of the first settings. It connects with the first batch.
     ///
     /// # Errors
     ///
     /// Returns an error if the certificates cannot be read, if a header is not one, or if gRPC is asked for without the
     /// feature `otlp-grpc`.
-    pub fn new(logs: OtlpSettings, spans: &OtlpSettings) -> Result<Self, Error> {
-        let name = collectors_name(&logs.endpoint, &spans.endpoint);
-        let connections =
-            [Connection::new(spans, SPANS_METHOD)?, Connection::new(&logs, LOGS_METHOD)?];
+    pub fn new(logs: Option<OtlpSettings>, spans: Option<OtlpSettings>) -> Result<Self, Error> {
+        let endpoint = |of: &Option<OtlpSettings>| of.as_ref().map(|of| of.endpoint.clone());
+        let name = collectors_name(endpoint(&logs).as_deref(), endpoint(&spans).as_deref());
+        let connection = |of: &Option<OtlpSettings>, method| {
+            of.as_ref().map(|settings| Connection::new(settings, method)).transpose()
+        };
+        let connections = [connection(&spans, SPANS_METHOD)?, connection(&logs, LOGS_METHOD)?];
         let scope = InstrumentationScope {
             name: "llm-audit".to_owned(),
             version: mapping::VERSION.to_owned(),
@@ -97,7 +101,7 @@ impl OtlpEvents {
             name,
             connections,
             mapper: Mapper::default(),
-            resource: logs.resource,
+            resource: logs.or(spans).map(|settings| settings.resource).unwrap_or_default(),
             resources: HashMap::new(),
             scope: scope.encode_to_vec(),
         })
@@ -155,12 +159,15 @@ impl Destination for OtlpEvents {
         if line.is_own() {
             return None;
         }
-        let resource = self.resource(line.instance().unwrap_or_default(), source.origin);
         let rates = source.origin.and_then(|origin| origin.rates.as_ref());
         let (part, bytes) = match self.mapper.map(line, rates) {
-            Record::Span(span) => (SPANS, encoded_span(&span)),
-            Record::Log(log) => (LOGS, encoded_log_record(&log)),
+            Record::Span(span) if self.connections[SPANS].is_some() => (SPANS, encoded_span(&span)),
+            Record::Log(log) if self.connections[LOGS].is_some() => {
+                (LOGS, encoded_log_record(&log))
+            }
+            _ => return None,
         };
+        let resource = self.resource(line.instance().unwrap_or_default(), source.origin);
         Some((part, EncodedRecord { resource, bytes }))
     }
 
@@ -183,7 +190,8 @@ impl Destination for OtlpEvents {
         items: &[Shipped<EncodedRecord>],
     ) -> Result<Rejected, SendError> {
         let request = self.request(items);
-        let answer = self.connections[part].send(request)?;
+        let connection = self.connections[part].as_mut();
+        let answer = connection.expect("only parts that are sent have items").send(request)?;
         let rejected = if part == SPANS { rejected_spans(&answer) } else { rejected_logs(&answer) };
         // A page of something else, such as of a proxy.
         let (count, why) = rejected.map_err(|_| SendError::Later {

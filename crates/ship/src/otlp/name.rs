@@ -9,8 +9,9 @@ const KIND: &str = "otlp";
 
 /// Returns the name of the collectors that take log records and spans. It contains no credentials and no query, and
 /// the collectors' own paths only if they are not the usual ones.
-pub(super) fn collectors_name(logs: &str, spans: &str) -> String {
-    let (mut parts, of_spans) = (url_parts(logs, "/v1/logs"), url_parts(spans, "/v1/traces"));
+pub(super) fn collectors_name(logs: Option<&str>, spans: Option<&str>) -> String {
+    let mut parts = logs.map_or(Vec::new(), |url| url_parts(url, "/v1/logs"));
+    let of_spans = spans.map_or(Vec::new(), |url| url_parts(url, "/v1/traces"));
     if parts != of_spans {
         parts.extend(of_spans);
     }
@@ -61,7 +62,10 @@ mod tests {
             ),
             ("pw secret", "pw secret", "otlp"),
         ] {
-            assert_eq!(collectors_name(logs, spans), expected);
+            assert_eq!(collectors_name(Some(logs), Some(spans)), expected);
         }
+        let (logs, spans) = ("http://a:1/v1/logs", "http://b:2/v1/traces");
+        assert_eq!(collectors_name(Some(logs), None), "otlp_http_a_1");
+        assert_eq!(collectors_name(None, Some(spans)), "otlp_http_b_2");
     }
 }

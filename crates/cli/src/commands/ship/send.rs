@@ -16,8 +16,8 @@ pub(super) struct ShipSendArgs {
     pub(super) follow: bool,
     #[command(flatten)]
     pub(super) dir: LogDir,
-    /// Address of the collector; /v1/logs and /v1/traces are added [default: OTEL_EXPORTER_OTLP_ENDPOINT, else
-    /// http://localhost:4318]
+    /// Address of the collector; over HTTP /v1/logs and /v1/traces are added [default: OTEL_EXPORTER_OTLP_ENDPOINT, else
+    /// http://localhost:4318, and http://localhost:4317 for gRPC]
     #[arg(long, value_name = "URL", value_parser = parse_endpoint)]
     pub(super) endpoint: Option<String>,
     /// Log group of CloudWatch Logs [default: AUDIT_CLOUDWATCH_GROUP, else llm-audit]

@@ -61,7 +61,7 @@ fn ship_lines(dir: &Path, settings: &OtlpSettings, lines: usize) -> (Shipper<Otl
     let at = |path: &str| settings.endpoint.replace("/v1/metrics", path);
     let of_logs = OtlpSettings { endpoint: at("/v1/logs"), ..settings.clone() };
     let of_spans = OtlpSettings { endpoint: at("/v1/traces"), ..settings.clone() };
-    let events = OtlpEvents::new(of_logs, &of_spans).unwrap();
+    let events = OtlpEvents::new(Some(of_logs), Some(of_spans)).unwrap();
     let mut shipper = Shipper::open(dir, events).unwrap().unwrap();
     let mut waits = 0;
     let wait = |_: Duration, _: &str| {
@@ -266,6 +266,31 @@ fn of_a_part_that_is_refused_all_lines_are_kept() {
     assert_eq!(refused_in(dir.path()), event(FIRST, 3, "") + &event(SECOND, 4, ""));
 }
 
+#[test]
+fn events_without_a_collector_are_not_sent() {
+    for is_of_logs in [false, true] {
+        let dir = folder(&log());
+        let (settings, received) = collector(answers(&["200 OK"]));
+        let path = if is_of_logs { "/v1/logs" } else { "/v1/traces" };
+        let endpoint = settings.endpoint.replace("/v1/metrics", path);
+        let settings = OtlpSettings { endpoint, ..settings };
+        let (logs, spans) = match is_of_logs {
+            true => (Some(settings), None),
+            false => (None, Some(settings)),
+        };
+        let events = OtlpEvents::new(logs, spans).unwrap();
+        let mut shipper = Shipper::open(dir.path(), events).unwrap().unwrap();
+        assert_eq!(shipper.ship(|_, _| true).unwrap(), Progress::Sent(2));
+        assert_eq!(shipper.ship(|_, _| true).unwrap(), Progress::UpToDate);
+        let found: Vec<_> = received.iter().flat_map(|request| records(&request)).collect();
+        let expected = match is_of_logs {
+            true => [log_record("one", 3), log_record("two", 4)],
+            false => [span("one", 1), span("two", 2)],
+        };
+        assert_eq!(found, expected);
+    }
+}
+
 fn refused_in(dir: &Path) -> String {
     let files = fs::read_dir(dir.join(".ship/refused")).unwrap();
     files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect()
@@ -275,6 +300,6 @@ fn refused_in(dir: &Path) -> String {
 #[test]
 fn grpc_without_its_feature_is_an_error_that_names_it() {
     let settings = OtlpSettings { protocol: OtlpProtocol::Grpc, ..OtlpSettings::default() };
-    let error = OtlpEvents::new(settings.clone(), &settings).unwrap_err().to_string();
+    let error = OtlpEvents::new(Some(settings.clone()), Some(settings)).unwrap_err().to_string();
     assert_eq!(error, "gRPC needs the feature otlp-grpc");
 }

@@ -120,7 +120,7 @@ fn folder() -> tempfile::TempDir {
 /// Ships them. Returns how many were refused, and the pauses with their reasons.
 fn ship(settings: &OtlpSettings) -> (u64, Vec<(Duration, String)>) {
     let dir = folder();
-    let events = OtlpEvents::new(settings.clone(), settings).unwrap();
+    let events = OtlpEvents::new(Some(settings.clone()), Some(settings.clone())).unwrap();
     let mut shipper = Shipper::open(dir.path(), events).unwrap().unwrap();
     let mut waits = Vec::new();
     let wait = |pause: Duration, why: &str| {
@@ -195,7 +195,7 @@ fn a_collector_that_hangs_or_is_not_there_is_waited_for() {
     for settings in [hangs, absent] {
         let dir = folder();
         let settings = OtlpSettings { timeout, ..settings };
-        let events = OtlpEvents::new(settings.clone(), &settings).unwrap();
+        let events = OtlpEvents::new(Some(settings.clone()), Some(settings)).unwrap();
         let mut shipper = Shipper::open(dir.path(), events).unwrap().unwrap();
         let progress = shipper.ship(|_, _| false).unwrap();
         assert_eq!((progress, shipper.refused()), (Progress::Interrupted, 0));
@@ -213,7 +213,8 @@ fn settings_that_cannot_be_used_are_refused() {
         (OtlpSettings { headers: vec![("a b".into(), "c".into())], ..good.clone() }, "header"),
         (OtlpSettings { endpoint: https, certificate: missing, ..good }, "missing.pem"),
     ] {
-        let error = OtlpEvents::new(settings.clone(), &settings).unwrap_err().to_string();
+        let error =
+            OtlpEvents::new(Some(settings.clone()), Some(settings)).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     }
 }
