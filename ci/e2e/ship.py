@@ -2,7 +2,8 @@
 
   ship.py receive FILE [PORT] [FAULTS]   prints its port; a line of JSON in FILE is a request
   ship.py conventions FOLDER FILE        compares names and attributes with the conventions
-  ship.py complete FOLDER FILE           every event arrived or was refused, and none came again without a reason
+  ship.py complete FOLDER FILE STATUS    every event arrived or was refused, and none came again without a reason;
+                                         STATUS is what `ship status --json` prints
 
 The file FAULTS contains the share of requests that fail, from 0 to 1. With it some events are refused for good, too,
 and the receiver that dies is started again. The header `x-run` tells shippers apart. A line of FAULTS.seen is a request
@@ -263,7 +264,7 @@ def conventions(folder, file):
     print(f"ship: {spans} spans and {logs} log records, as the conventions have them")
 
 
-def complete(folder, file):
+def complete(folder, file, status):
     events, copies = events_of(folder), defaultdict(list)
     for request in requests_of(file):
         for record in request["records"]:
@@ -275,6 +276,9 @@ def complete(folder, file):
     assert set(copies) | refused == set(events), (len(copies), len(refused), len(events))
     bad = {key for key in events if key[1] % POISON == 0 or key[1] % REJECTED == 0}
     assert bad and bad <= refused and not bad & set(copies), (bad - refused, bad & set(copies))
+    with open(status, encoding="utf-8") as of:
+        (counts,) = json.load(of)["destinations"]
+    assert (counts["sent"], counts["refused"], counts["lost"]) == (len(events), len(bad), 0), (counts, len(events), len(bad))
     again = 0
     for of in copies.values():
         for (run, is_acknowledged, one), (next_run, _, other) in zip(of, of[1:]):

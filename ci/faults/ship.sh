@@ -2,7 +2,8 @@
 # A shipper is killed (SIGKILL) at a random moment after its first request, 50 times. Without their first requests these
 # take MINUTES, by default 1. Meanwhile a writer writes, rotates and compresses.
 # The receiver dies, hangs, resets connections, loses answers, and answers with 400, 429, 502 and 503. Every event
-# arrives or is in `.ship/refused/`. One comes again only if an acknowledgement or a position was lost.
+# arrives or is in `.ship/refused/`, and is counted once. One comes again only if an acknowledgement or a position was
+# lost.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 exec </dev/null
@@ -65,5 +66,7 @@ echo 0 >"$work/faults"
 code=0
 "$command" ship --to otlp --once --dir "$work/log" >>"$work/shipped" 2>&1 || code=$?
 ((code <= 1)) || fail "exit code $code: $(tail -n 3 "$work/shipped")"
-"$venv/bin/python" ci/e2e/ship.py complete "$work/log" "$work/received"
+# Some are refused.
+"$command" ship status --json --dir "$work/log" >"$work/status" || (($? == 1)) || fail "no status"
+"$venv/bin/python" ci/e2e/ship.py complete "$work/log" "$work/received" "$work/status"
 echo "ship: ok"
