@@ -148,7 +148,7 @@ pub(crate) struct EventCounters {
     pub(crate) in_hand: AtomicU64,
     /// Those of them that are held.
     pub(crate) held: AtomicU64,
-    /// Events for which there was no buffer. The writer adds them to the overwritten ones.
+    /// Events for which there was no buffer. They count as overwritten ones.
     pub(crate) dropped: AtomicU64,
 }
 
@@ -196,7 +196,7 @@ impl EventCounters {
         // event without an end, not as an end without an event.
         Accounting {
             written: load(&self.written),
-            overwritten: load(&self.overwritten),
+            overwritten: load(&self.overwritten) + load(&self.dropped),
             io_lost: load(&self.io_lost),
             export_errors: load(&self.export_errors),
             sampled_out: load(&self.sampled_out) + over_shards(|shard| &shard.sampled_out),

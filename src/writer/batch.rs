@@ -49,7 +49,7 @@ pub(super) struct WaitingError {
 impl Writer {
     /// Takes up to a batch of events, and turns them into lines.
     pub(super) fn take_batch(&mut self, request: WriterRequest) -> Batch {
-        let dropped = self.shared.counts.dropped.swap(0, Ordering::Relaxed);
+        let dropped = self.take_dropped();
         let mut batch = Batch { overwritten: dropped, first_seq: self.seq + 1, ..Batch::default() };
         self.lines.clear();
         if let Some(hold) = &mut self.hold {
@@ -69,7 +69,7 @@ impl Writer {
         }
         self.drop_ended();
         self.drainers.release_all();
-        add_to_counter(&self.shared.counts.overwritten, batch.overwritten);
+        add_to_counter(&self.shared.counts.overwritten, batch.overwritten - dropped);
         batch
     }
 

@@ -20,7 +20,8 @@ impl Writer {
             // First, so that the last line counts the same losses as the lines before it.
             self.report_dropped_events();
             let accounting = self.shared.accounting();
-            let is_reported = self.shared.counts.dropped.load(Ordering::Relaxed) == 0;
+            let is_reported =
+                self.shared.counts.dropped.load(Ordering::Relaxed) == self.dropped_seen;
             if accounting.adds_up() && is_reported || Instant::now() >= until {
                 break accounting;
             }

@@ -1,12 +1,12 @@
 //! Reports lost events in the log, and keeps what cannot be reported yet.
 
+use std::mem::replace;
 use std::sync::atomic::Ordering;
 
 use super::Writer;
 use super::batch::Batch;
 use super::files::{LogFiles, Urgency};
 use super::notices::notice_head;
-use crate::metrics::add_to_counter;
 use crate::warnings;
 use llm_audit_log::schema::notices::{Loss, Notice};
 
@@ -109,11 +109,17 @@ impl Writer {
         loss.write(&mut self.lines, head);
     }
 
+    /// Returns the events that found no memory since the last call. They are counted already: if the writer moved them
+    /// to another counter, they would be in neither for a moment, and whoever looks then would miss the loss.
+    pub(super) fn take_dropped(&mut self) -> u64 {
+        let dropped = self.shared.counts.dropped.load(Ordering::Relaxed);
+        dropped - replace(&mut self.dropped_seen, dropped)
+    }
+
     /// Reports the events that found no memory since the last batch.
     pub(super) fn report_dropped_events(&mut self) {
-        let dropped = self.shared.counts.dropped.swap(0, Ordering::Relaxed);
+        let dropped = self.take_dropped();
         if dropped > 0 {
-            add_to_counter(&self.shared.counts.overwritten, dropped);
             self.lines.clear();
             self.write_batch_with_losses(&Batch {
                 overwritten: dropped,

@@ -96,6 +96,8 @@ struct Writer {
     has_started: bool,
     /// The last sequence number that was given.
     seq: u64,
+    /// The events that found no memory, as far as they were taken for a batch.
+    dropped_seen: u64,
     /// The last number that one of the log's own lines got.
     notices: u64,
     /// `None` if this log has no totals.

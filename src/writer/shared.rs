@@ -146,8 +146,7 @@ impl Shared {
         accounting.unmetered = self.pricing.unmetered().total();
         accounting.sampled_out += held.1;
         accounting.hold_full += held.1;
-        accounting.overwritten +=
-            primary.1 + secondary.1 + self.counts.dropped.load(Ordering::Relaxed);
+        accounting.overwritten += primary.1 + secondary.1;
         accounting
     }
 }

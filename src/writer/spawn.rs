@@ -148,6 +148,7 @@ fn start_writer_threads(
         kept_bytes: 0,
         has_started: false,
         seq: 0,
+        dropped_seen: 0,
         notices: 0,
         totals: settings.totals.then(|| Totals::since(clock.now_micros())),
         lines: Vec::with_capacity(batch::BYTES * 3),
