@@ -20,6 +20,8 @@ const BODY_BYTES_MAX: usize = 256;
 /// Returns the token of a vendor in whose word the trigger is.
 pub(crate) fn vendor_token_at(look: RuleText<'_>, at: usize) -> Option<Match> {
     let start = vendor_word_start(look, at)?;
+    // Every prefix begins with a letter, and many ids with a digit.
+    look.byte_at(start).filter(u8::is_ascii_alphabetic)?;
     let head = look.rest_from(start);
     let head = &head[..head.len().min(PREFIX_BYTES_MAX)];
     let separators = head.iter().enumerate().filter(|(_, byte)| matches!(byte, b'_' | b'-'));
@@ -148,6 +150,7 @@ mod tests {
     fn tables_are_sorted() {
         assert!(OPEN_IDS.is_sorted(), "the ids in the open");
         let prefixes: Vec<_> = VENDORS.iter().map(|row| row.prefix).collect();
+        assert!(prefixes.iter().all(|prefix| prefix[0].is_ascii_alphabetic()), "letters");
         assert!(prefixes.is_sorted(), "the vendors");
         for prefix in prefixes {
             let is_one = prefix.len() <= PREFIX_BYTES_MAX
