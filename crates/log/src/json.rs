@@ -40,6 +40,17 @@ impl<'a> JsonObject<'a> {
         Self(Tape(nodes))
     }
 
+    /// An object of these members, none of which is a list or an object.
+    pub fn from_members(members: impl IntoIterator<Item = (&'a str, Json<'a>)>) -> Self {
+        let mut nodes = vec![Node::Object { len: 0, count: 0 }];
+        for (name, value) in members {
+            nodes.extend([Node::String(name), value.first]);
+        }
+        let count = nodes.len() - 1;
+        nodes[0] = Node::Object { len: count / 2, count };
+        Self(Tape(nodes))
+    }
+
     /// The nodes, the first of which is the object's.
     pub(crate) fn nodes(&self) -> &[Node<'a>] {
         &self.0.0
@@ -214,6 +225,25 @@ impl<'a> Json<'a> {
     }
 }
 
+impl<'a> From<&'a str> for Json<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::from_node(Node::String(text))
+    }
+}
+
+/// Makes values of what a node holds.
+macro_rules! from_static {
+    ($($of:ty => $node:ident),*) => {
+        $(impl From<$of> for Json<'_> {
+            fn from(value: $of) -> Self {
+                Self::from_node(Node::Static(StaticNode::$node(value)))
+            }
+        })*
+    };
+}
+
+from_static!(bool => Bool, u64 => U64, f64 => F64);
+
 /// A string without escapes, or a number from 0.
 pub(crate) fn node_of_spelled(text: &[u8]) -> Option<Node<'_>> {
     if let Some(content) = unquoted(text) {
@@ -291,6 +321,7 @@ impl<'a> Iterator for Items<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::parse;
 
     #[test]
@@ -327,6 +358,22 @@ mod tests {
             let mut bytes = broken.as_bytes().to_vec();
             assert!(parse(&mut bytes).is_err(), "{broken}");
         }
+    }
+
+    #[test]
+    fn members_make_the_object_that_their_text_is() {
+        let members =
+            [("n", Json::from(7_u64)), ("t", "é\"".into()), ("f", 0.5.into()), ("b", true.into())];
+        for length in 0..=members.len() {
+            let object = JsonObject::from_members(members.into_iter().take(length));
+            let mut text = serde_json::to_vec(&object.json()).unwrap();
+            let parsed = JsonObject::parse(&mut text, "object").unwrap();
+            assert_eq!(parsed.nodes(), object.nodes());
+        }
+        assert_eq!(
+            JsonObject::from_members(members).json().get("t").unwrap().as_str(),
+            Some("é\"")
+        );
     }
 
     #[test]

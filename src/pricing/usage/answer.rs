@@ -94,6 +94,17 @@ impl ProviderAnswer {
         Some(found)
     }
 
+    /// Reads an object that is the usage itself.
+    pub(crate) fn of_counts(counts: Json<'_>) -> Self {
+        let mut found = Self::default();
+        if let Some(usage) = read_usage(counts) {
+            found.usage = Some(PriceTerms::default().apply(usage, counts));
+            found.is_of_attributes = has_token_attributes(counts);
+        }
+        found.finish();
+        found
+    }
+
     fn read_text(&mut self, mut text: Vec<u8>, deeper: usize) -> Option<()> {
         let shown = std::str::from_utf8(&text).ok()?;
         match shown.trim_start().bytes().next()? {

@@ -58,7 +58,10 @@ pub(crate) fn is_embedding_operation(operation: &str) -> bool {
 
 /// Reports whether an object has tokens under names of OpenTelemetry.
 pub(super) fn has_token_attributes(json: Json<'_>) -> bool {
-    [INPUT, OUTPUT].into_iter().flatten().any(|name| attribute(json, name).is_some())
+    let mut names = [INPUT, OUTPUT].into_iter().flatten();
+    // One walk over the members, which are few, and not one for each name.
+    json.members().any(|(member, _)| names.clone().any(|name| *name == member))
+        || json.get("attributes").is_some() && names.any(|name| attribute(json, name).is_some())
 }
 
 pub(super) fn attribute_text<'a>(json: Json<'a>, names: AttributeNames) -> Option<&'a str> {

@@ -12,6 +12,7 @@ mod terms;
 mod tests;
 
 pub(crate) use answer::ProviderAnswer;
+use llm_audit_log::json::{Json, JsonObject};
 use llm_audit_log::schema::TokenKinds;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -189,6 +190,24 @@ impl Usage {
     /// Returns the usage in the text of an answer; see [`from_answer`](Self::from_answer).
     pub fn from_json(answer: &str) -> Option<Self> {
         ProviderAnswer::parse(answer.as_bytes().to_vec())?.usage
+    }
+
+    /// Returns the usage of counts under the names that their provider has for them, by the same rules
+    /// as [`from_answer`](Self::from_answer). A service tier may be among them. A count is a number or
+    /// a text of digits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use llm_audit::Usage;
+    ///
+    /// let counts = [("input_tokens", "4".into()), ("output_tokens", 193_u64.into()),
+    ///     ("cache_read_input_tokens", 8845_u64.into())];
+    /// assert_eq!(Usage::from_counts(counts).unwrap().input, 8849);
+    /// ```
+    pub fn from_counts<'a>(counts: impl IntoIterator<Item = (&'a str, Json<'a>)>) -> Option<Self> {
+        let counts = JsonObject::from_members(counts);
+        ProviderAnswer::of_counts(counts.json()).usage
     }
 
     /// Returns the same usage with every part cut to fit into its whole, whatever the caller filled

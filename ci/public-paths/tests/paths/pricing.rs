@@ -8,7 +8,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use llm_audit::metrics::MetricsRow;
-use llm_audit::reader::Line;
+use llm_audit::reader::{Json, Line};
 use llm_audit::{Error, Prices, ServiceTier, Usage, Usd, calculate_cost};
 use serde::Serialize;
 
@@ -89,6 +89,10 @@ fn usage() {
     let _: fn(&Usage) -> Option<u64> = Usage::tokens_input;
     let _: fn(&Usage) -> Option<u64> = Usage::tokens_output;
     let _: fn(&Usage) -> bool = Usage::is_partial;
+}
+
+fn usage_of_counts<'a>(counts: [(&'a str, Json<'a>); 2]) -> Option<Usage> {
+    Usage::from_counts(counts)
 }
 
 fn usage_of_an_answer<T: Serialize + ?Sized>(answer: &T) -> Option<Usage> {
