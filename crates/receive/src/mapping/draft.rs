@@ -15,7 +15,8 @@ use super::origin::Origin;
 use super::presets::EventShape;
 use super::table::{Place, Table, To};
 use super::value::{
-    bool_of, content_of, cost_of, count_of, json_of, number_json_of, number_of, text_of,
+    bool_of, content_of, cost_of, count_json_of, count_of, json_of, number_json_of, number_of,
+    text_of,
 };
 
 /// How many attributes that no table knows are kept.
@@ -264,16 +265,17 @@ impl Draft {
 
     /// Returns the usage. Counts that are not one are kept as attributes.
     fn usage(&mut self) -> Option<Usage> {
-        let mut tokens = mem::take(&mut self.tokens);
-        if tokens.is_empty() {
+        if self.tokens.is_empty() {
             return None;
         }
         // Embeddings have no output.
-        let operation = self.operation.as_deref().map(Value::from);
-        tokens.extend(operation.map(|operation| (OPERATION[0].to_owned(), operation)));
-        let usage = Usage::from_answer(&tokens);
+        let operation = self.operation.as_deref().map(|name| (OPERATION[0], name.into()));
+        let counts = self.tokens.iter().map(|(name, value)| (&**name, count_json_of(value)));
+        let usage = Usage::from_counts(counts.chain(operation));
         if usage.is_none() {
-            self.attributes.extend(tokens);
+            self.attributes.append(&mut self.tokens);
+            let operation = self.operation.as_deref().map(Value::from);
+            self.attributes.extend(operation.map(|name| (OPERATION[0].to_owned(), name)));
         }
         usage
     }

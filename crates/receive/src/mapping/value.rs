@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use llm_audit_log::Usd;
+use llm_audit_log::{Json, Usd};
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use serde_json::{Map, Number, Value};
@@ -84,6 +84,18 @@ pub(super) fn cost_of(value: &Value) -> Option<String> {
 pub(super) fn number_json_of(value: &Value) -> Option<Value> {
     let count = count_of(value).map(Value::from);
     count.or_else(|| number_of(value).map(Value::from))
+}
+
+/// Returns a value that may be a count. Lists and objects become a value that is not one.
+pub(super) fn count_json_of(value: &Value) -> Json<'_> {
+    match value {
+        Value::String(text) => text.as_str().into(),
+        Value::Number(number) => match (number.as_u64(), number.as_f64()) {
+            (Some(count), _) => count.into(),
+            (None, number) => number.unwrap_or_default().into(),
+        },
+        _ => false.into(),
+    }
 }
 
 /// Returns a boolean, also one that is written as text.
