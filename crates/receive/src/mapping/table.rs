@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::FixedState;
 use llm_audit_log::schema::gen_ai::AttributeNames;
 
 /// Where the value of an attribute goes.
@@ -62,7 +63,8 @@ pub(super) const fn row(names: AttributeNames, to: To) -> Row {
 /// Rows by the names of their attributes.
 #[derive(Debug)]
 pub(super) struct Table {
-    by_name: HashMap<&'static str, Place>,
+    /// Its keys are ours, so nobody can make them collide, and a fast hash will do.
+    by_name: HashMap<&'static str, Place, FixedState>,
 }
 
 /// The rank of a name among all of its table, and where it goes.
@@ -76,7 +78,7 @@ impl Table {
     /// Returns the table of these rows. A name of an earlier row hides the same name of a later one.
     pub(super) fn new<'r>(rows: impl Iterator<Item = &'r Row>) -> Self {
         let names = rows.flat_map(|row| row.names.iter().map(|name| (*name, row.to)));
-        let mut by_name = HashMap::new();
+        let mut by_name = HashMap::default();
         for (rank, (name, to)) in (0..).zip(names) {
             by_name.entry(name).or_insert(Place { rank, to });
         }
