@@ -224,7 +224,7 @@ fn json<'a>() {
 
 implement! {
     Line<'_>: Plain, Debug;
-    Json<'_>: Plain, Clone, Copy, Debug, Serialize;
+    Json<'_>: Plain, Clone, Copy, Debug, Serialize, From<&'static str>, From<bool>, From<u64>, From<f64>;
     Items<'static>: Plain, Clone, Debug, Iterator<Item = Json<'static>>;
     Members<'static>: Plain, Clone, Debug, Iterator<Item = (&'static str, Json<'static>)>;
 }
