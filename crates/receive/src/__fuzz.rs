@@ -8,7 +8,7 @@ use crate::mapping::Mapper;
 pub fn events_of(path: &str, is_json: bool, body: &[u8]) -> Option<usize> {
     let encoding = if is_json { Encoding::Json } else { Encoding::Protobuf };
     let (decoded, _) = decode_body(Signal::from_path(path)?, encoding, body).ok()?;
-    let (mut mapper, mut events) = (Mapper::new(true), 0);
+    let (mapper, mut events) = (Mapper::new(true), 0);
     match decoded {
         Decoded::Logs(request) => drop(mapper.logs(request, &mut |_| events += 1)),
         Decoded::Traces(request) => drop(mapper.spans(request, &mut |_| events += 1)),

@@ -14,7 +14,9 @@ pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// How long one flush may take.
 pub(crate) const FLUSH_WITHIN: Duration = Duration::from_secs(10);
 /// How long the requests under way may take after the signal to stop.
-pub(crate) const STOP_WITHIN: Duration = Duration::from_secs(10);
+pub(crate) const STOP_WITHIN: Duration = Duration::from_secs(5);
+/// How long the threads may take to end after that.
+pub(crate) const THREADS_WITHIN: Duration = Duration::from_secs(1);
 /// When a client may try again.
 pub(crate) const RETRY_AFTER_SECONDS: u32 = 2;
 /// Requests that are decoded or recorded at the same time. Further ones wait as bodies.

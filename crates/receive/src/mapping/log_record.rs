@@ -29,11 +29,7 @@ pub(super) fn message_member(event_name: &str) -> Option<&'static str> {
     MESSAGES.iter().find(|(name, _)| *name == event_name).map(|(_, member)| *member)
 }
 
-pub(super) fn event_of(
-    mut record: LogRecord,
-    origin: &Origin,
-    mapper: &mut Mapper,
-) -> ReceivedEvent {
+pub(super) fn event_of(mut record: LogRecord, origin: &Origin, mapper: &Mapper) -> ReceivedEvent {
     let ids = (trace_id_of(&record.trace_id), span_id_of(&record.span_id));
     let timestamp = micros_of(record.time_unix_nano).or(micros_of(record.observed_time_unix_nano));
     if own::is_own(&record.attributes, origin) {
@@ -106,10 +102,10 @@ fn put_body(draft: &mut Draft, name: &str, body: Option<AnyValue>) {
 }
 
 /// Puts into `data.origin` how many records of the same session did not arrive before this one.
-fn note_missing(sequence: Option<u64>, event: &mut ReceivedEvent, mapper: &mut Mapper) {
+fn note_missing(sequence: Option<u64>, event: &mut ReceivedEvent, mapper: &Mapper) {
     let Some(sequence) = sequence else { return };
     let session = event.data.get("conversation").and_then(Value::as_str).unwrap_or(&event.agent);
-    let missing = mapper.sequences.missing_before(session, sequence);
+    let missing = mapper.memory().sequences.missing_before(session, sequence);
     let origin = event.data.get_mut("origin").and_then(Value::as_object_mut);
     if let Some(origin) = origin.filter(|_| missing > 0) {
         origin.insert("missing".to_owned(), missing.into());

@@ -17,6 +17,8 @@ mod table;
 mod tests;
 mod value;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use llm_audit::{Usage, is_event_type_name};
 use llm_audit_log::schema::Status;
 use llm_audit_log::schema::notices::is_own_type_name;
@@ -88,10 +90,16 @@ pub struct Skipped {
     pub why: Option<String>,
 }
 
-/// Maps requests, and remembers what spans several of them. Its memory is bounded.
+/// Maps requests, and remembers what spans several of them.
 #[derive(Debug, Default)]
 pub struct Mapper {
     captures_content: bool,
+    memory: Mutex<Memory>,
+}
+
+/// What is remembered of earlier records. It is bounded.
+#[derive(Debug, Default)]
+struct Memory {
     sequences: Sequences,
     /// The spans directly above calls whose tokens were counted, by trace and span.
     callers: Recent<(u128, u64), ()>,
@@ -103,9 +111,14 @@ impl Mapper {
         Self { captures_content, ..Self::default() }
     }
 
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        // What a panic leaves behind is still a bounded memory.
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Calls `each` for every event of a request.
     pub fn logs(
-        &mut self,
+        &self,
         request: ExportLogsServiceRequest,
         each: &mut dyn FnMut(ReceivedEvent),
     ) -> Skipped {
@@ -124,7 +137,7 @@ impl Mapper {
 
     /// Calls `each` for every event of a request.
     pub fn spans(
-        &mut self,
+        &self,
         request: ExportTraceServiceRequest,
         each: &mut dyn FnMut(ReceivedEvent),
     ) -> Skipped {

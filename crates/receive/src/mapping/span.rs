@@ -24,7 +24,7 @@ struct Ids {
     parent: Option<u64>,
 }
 
-pub(super) fn event_of(span: Span, origin: &Origin, mapper: &mut Mapper) -> ReceivedEvent {
+pub(super) fn event_of(span: Span, origin: &Origin, mapper: &Mapper) -> ReceivedEvent {
     let ids = Ids {
         trace: trace_id_of(&span.trace_id),
         span: span_id_of(&span.span_id),
@@ -53,7 +53,7 @@ pub(super) fn event_of(span: Span, origin: &Origin, mapper: &mut Mapper) -> Rece
     }
 }
 
-fn foreign(span: Span, ids: Ids, origin: &Origin, mapper: &mut Mapper) -> ReceivedEvent {
+fn foreign(span: Span, ids: Ids, origin: &Origin, mapper: &Mapper) -> ReceivedEvent {
     let sender = Sender::of(origin, &span.name);
     let mut draft = Draft::new(mapper.captures_content);
     draft.read(span.attributes, sender.table);
@@ -74,11 +74,12 @@ fn foreign(span: Span, ids: Ids, origin: &Origin, mapper: &mut Mapper) -> Receiv
 
 /// Whether a call of a model is the one that counts its tokens. If a framework and its client are both instrumented,
 /// one call is directly below another. The one below ends first, and so it arrives first.
-fn is_innermost(ids: Ids, mapper: &mut Mapper) -> bool {
+fn is_innermost(ids: Ids, mapper: &Mapper) -> bool {
     let Some(trace) = ids.trace else { return true };
-    let repeats = ids.span.is_some_and(|span| mapper.callers.get(&(trace, span)).is_some());
+    let callers = &mut mapper.memory().callers;
+    let repeats = ids.span.is_some_and(|span| callers.get(&(trace, span)).is_some());
     if let Some(parent) = ids.parent {
-        mapper.callers.insert((trace, parent), ());
+        callers.insert((trace, parent), ());
     }
     !repeats
 }

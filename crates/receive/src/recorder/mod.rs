@@ -1,7 +1,7 @@
 //! Records decoded requests, and acknowledges them after their events are written.
 //!
-//! One thread emits, because that may wait for room. A second one flushes: while a flush runs, further requests are
-//! emitted, and the next flush is for all of them.
+//! The thread that decoded a request emits its events, and waits for room. One thread flushes: while a flush runs,
+//! further requests are emitted, and the next flush is for all of them.
 
 mod emit;
 mod seen;
@@ -10,11 +10,11 @@ use std::io;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::thread;
+use std::time::Duration;
 
 use http::StatusCode;
 use llm_audit::{Accounting, AuditLogger};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::oneshot;
 
 use crate::answer::{Accepted, Refusal};
@@ -36,8 +36,6 @@ pub(crate) struct Job {
     pub(crate) request: Decoded,
     /// The records that are already left out.
     pub(crate) cut: Accepted,
-    /// Makes room for another decoded request.
-    pub(crate) turn: OwnedSemaphorePermit,
 }
 
 /// A request whose events are emitted and not yet written.
@@ -48,53 +46,66 @@ struct Emitted {
     lost_before: u64,
 }
 
-/// The threads that record.
+/// Emits requests, and has the thread that acknowledges them.
 pub(crate) struct Recorder {
-    jobs: Mutex<Option<Sender<Job>>>,
+    logger: AuditLogger,
+    mapper: Mapper,
     seen: Arc<Seen>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// To the thread. `None` after the stop.
+    emitted: Mutex<Option<Sender<Emitted>>>,
+    /// Disconnected when the thread has ended.
+    end: Mutex<Receiver<()>>,
 }
 
 impl Recorder {
     pub(crate) fn start(logger: &AuditLogger, durable: bool) -> io::Result<Self> {
-        let (jobs, to_emit) = mpsc::channel();
         let (emitted, to_commit) = mpsc::channel();
-        let seen = Arc::new(Seen::default());
-        let emitter = thread::Builder::new().name("receive-emit".into()).spawn({
-            let logger = logger.clone();
-            move || emit_jobs(&to_emit, &emitted, &logger)
+        let (running, end) = mpsc::channel();
+        let recorder = Self {
+            logger: logger.clone(),
+            mapper: Mapper::new(logger.captures_content()),
+            seen: Arc::new(Seen::default()),
+            emitted: Mutex::new(Some(emitted)),
+            end: Mutex::new(end),
+        };
+        let (logger, seen) = (logger.clone(), Arc::clone(&recorder.seen));
+        thread::Builder::new().name("receive-commit".into()).spawn(move || {
+            let _running: Sender<()> = running;
+            commit_emitted(&to_commit, &logger, &seen, durable);
         })?;
-        let committer = thread::Builder::new().name("receive-commit".into()).spawn({
-            let (logger, seen) = (logger.clone(), Arc::clone(&seen));
-            move || commit_emitted(&to_commit, &logger, &seen, durable)
-        })?;
-        let threads = Mutex::new(vec![emitter, committer]);
-        Ok(Self { jobs: Mutex::new(Some(jobs)), seen, threads })
+        Ok(recorder)
     }
 
-    /// Records a request, unless the same one was acknowledged or is being recorded. In both cases the receiver gets
-    /// the outcome.
+    /// Emits a request, and waits for room, unless the same one was acknowledged or is being recorded. In both cases
+    /// the receiver gets the outcome.
     pub(crate) fn record(&self, job: Job) -> oneshot::Receiver<Outcome> {
         let (outcome, is_new) = self.seen.begin(job.key);
         if is_new {
-            let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-            let key = job.key;
-            if jobs.as_ref().is_none_or(|jobs| jobs.send(job).is_err()) {
-                self.seen.finish(key, &Err(Refusal::unavailable("the receiver is stopping")));
-            }
+            self.emit(job);
         }
         outcome
     }
 
-    /// Waits until everything that was given is recorded.
-    pub(crate) fn stop(&self) {
-        drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let threads =
-            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        for thread in threads {
-            // A thread that panicked has said so.
-            let _ = thread.join();
+    fn emit(&self, Job { key, request, cut }: Job) {
+        let lost_before = lost_events(&self.logger.accounting());
+        let emit = || emit_request(&self.mapper, &self.logger, request, cut);
+        // A request that the mapping cannot take must get its answer, too.
+        let outcome = panic::catch_unwind(AssertUnwindSafe(emit)).map_err(|_| {
+            let why = "the request cannot be mapped to events";
+            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, why)
+        });
+        let emitted = self.emitted.lock().unwrap_or_else(PoisonError::into_inner);
+        let emitting = Emitted { key, outcome, lost_before };
+        if emitted.as_ref().is_none_or(|emitted| emitted.send(emitting).is_err()) {
+            self.seen.finish(key, &Err(Refusal::unavailable("the receiver is stopping")));
         }
+    }
+
+    /// Waits until everything that is emitted is acknowledged, if the disk allows it in this time.
+    pub(crate) fn stop(&self, within: Duration) {
+        drop(self.emitted.lock().unwrap_or_else(PoisonError::into_inner).take());
+        // Nothing is sent. A thread that panicked has said so.
+        let _ = self.end.lock().unwrap_or_else(PoisonError::into_inner).recv_timeout(within);
     }
 
     /// Returns how many requests were acknowledged without being recorded again.
@@ -103,26 +114,9 @@ impl Recorder {
     }
 }
 
-fn emit_jobs(jobs: &Receiver<Job>, emitted: &Sender<Emitted>, logger: &AuditLogger) {
-    let mut mapper = Mapper::new(logger.captures_content());
-    for Job { key, request, cut, turn } in jobs {
-        let lost_before = lost_events(&logger.accounting());
-        let emit = || emit_request(&mut mapper, logger, request, cut);
-        // One request that the mapping cannot take must not end the thread.
-        let outcome = panic::catch_unwind(AssertUnwindSafe(emit)).map_err(|_| {
-            let why = "the request cannot be mapped to events";
-            Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, why)
-        });
-        drop(turn);
-        if emitted.send(Emitted { key, outcome, lost_before }).is_err() {
-            return;
-        }
-    }
-}
-
 /// Emits the events of a request.
 fn emit_request(
-    mapper: &mut Mapper,
+    mapper: &Mapper,
     logger: &AuditLogger,
     request: Decoded,
     mut accepted: Accepted,
@@ -168,4 +162,43 @@ fn commit_emitted(emitted: &Receiver<Emitted>, logger: &AuditLogger, seen: &Seen
 /// Returns the events that were emitted and will not be written. No event is sampled out.
 fn lost_events(counts: &Accounting) -> u64 {
     counts.overwritten + counts.io_lost + counts.rejected + counts.sampled_out
+}
+
+#[cfg(test)]
+mod tests {
+    use llm_audit::export::Exporter;
+
+    use super::*;
+    use crate::answer::{Encoding, Signal};
+
+    /// Hangs until the sender of its channel is dropped.
+    struct Hanging(Receiver<()>);
+
+    impl Exporter for Hanging {
+        fn export(&mut self, _: &[u8]) -> io::Result<()> {
+            let _ = self.0.recv();
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_disk_that_hangs_holds_up_no_stop() {
+        let (hold, held) = mpsc::channel();
+        let builder = AuditLogger::builder().files(false).stdout(false).debug(true);
+        let logger = builder.exporter(Hanging(held)).build().unwrap();
+        let recorder = Recorder::start(&logger, false).unwrap();
+        let job = |body: &[u8]| {
+            let key = BodyHasher::default().key_of(Signal::Logs, Encoding::Json, body);
+            let json = r#"{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"eventName":"a.b"}]}]}]}"#;
+            let request = Decoded::Logs(serde_json::from_str(json).unwrap());
+            Job { key, request, cut: Accepted::default() }
+        };
+        let mut outcome = recorder.record(job(b"1"));
+        recorder.stop(Duration::from_millis(20));
+        assert!(outcome.try_recv().is_err(), "it is not written");
+        let refused = recorder.record(job(b"2")).blocking_recv().unwrap();
+        assert!(refused.is_err(), "it is stopped");
+        drop(hold);
+        assert!(outcome.blocking_recv().unwrap().is_ok(), "it is written now");
+    }
 }

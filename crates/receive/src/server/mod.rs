@@ -21,7 +21,9 @@ use tokio::runtime::Runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Cause, Error};
-use crate::settings::{CONNECTIONS_MAX, DECODED_MAX, HEAD_WITHIN, STOP_WITHIN, Settings};
+use crate::settings::{
+    CONNECTIONS_MAX, DECODED_MAX, HEAD_WITHIN, STOP_WITHIN, Settings, THREADS_WITHIN,
+};
 use service::Service;
 
 /// Receives OTLP over HTTP, and records it with a logger.
@@ -116,7 +118,7 @@ impl Receiver {
         self.address
     }
 
-    /// Serves until SIGTERM or SIGINT. Then the requests under way are answered, for at most ten seconds.
+    /// Serves until SIGTERM or SIGINT. Then the requests under way are answered, for at most five seconds.
     ///
     /// The logger stays open.
     ///
@@ -126,9 +128,9 @@ impl Receiver {
     pub fn run(self) -> Result<Received, Error> {
         let service = Arc::clone(&self.service);
         self.runtime.block_on(serve(self.listener, self.service)).map_err(Cause::Start)?;
-        // Connections that did not end in time are dropped.
-        drop(self.runtime);
-        Ok(service.stop())
+        // Connections that did not end in time are dropped. While the disk hangs, threads that record do not end.
+        self.runtime.shutdown_timeout(THREADS_WITHIN);
+        Ok(service.stop(THREADS_WITHIN))
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -11,7 +12,7 @@ use http::{Method, Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use llm_audit::AuditLogger;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::body::{BodyMemory, RawBody, drain};
@@ -54,9 +55,9 @@ impl Service {
         })
     }
 
-    /// Waits until everything is recorded, and returns what was received.
-    pub(super) fn stop(&self) -> Received {
-        self.recorder.stop();
+    /// Waits until everything is recorded or the time is up, and returns what was received.
+    pub(super) fn stop(&self, within: Duration) -> Received {
+        self.recorder.stop(within);
         self.counts.received(self.recorder.repeated())
     }
 
@@ -109,21 +110,26 @@ impl Service {
     ) -> Outcome {
         let turn = Arc::clone(&self.turns).acquire_owned().await.expect("never closed");
         let service = Arc::clone(self);
-        let give = move || service.give_to_recorder(signal, encoding, packing, raw, turn);
+        let give = move || {
+            let _turn = turn;
+            let job = service.job_of(signal, encoding, packing, &raw)?;
+            // To record it may take long, and further bodies need the memory.
+            drop(raw);
+            Ok(service.recorder.record(job))
+        };
         // A panic of the decoder is its own request's alone.
         let failed = |_| Refusal::new(http::StatusCode::INTERNAL_SERVER_ERROR, "cannot be decoded");
         let outcome = tokio::task::spawn_blocking(give).await.map_err(failed)??;
         outcome.await.unwrap_or_else(|_| Err(Refusal::unavailable("the receiver is stopping")))
     }
 
-    fn give_to_recorder(
+    fn job_of(
         &self,
         signal: Signal,
         encoding: Encoding,
         packing: Packing,
-        raw: RawBody,
-        turn: OwnedSemaphorePermit,
-    ) -> Result<oneshot::Receiver<Outcome>, Refusal> {
+        raw: &RawBody,
+    ) -> Result<Job, Refusal> {
         let unpacked;
         let body = match packing {
             Packing::Plain => &raw.bytes[..],
@@ -134,6 +140,6 @@ impl Service {
         };
         let key = self.hasher.key_of(signal, encoding, body);
         let (request, cut) = decode_body(signal, encoding, body)?;
-        Ok(self.recorder.record(Job { key, request, cut, turn }))
+        Ok(Job { key, request, cut })
     }
 }

@@ -49,15 +49,16 @@ again is not recorded again. docs/receive.md says what each coding agent needs.
 Types that begin with audit. or alert. are refused. A token is sent as Authorization: Bearer TOKEN.
 
 Exit codes: 0 all is recorded, 1 losses, 2 the folder or the address cannot be used, 3 nothing was
-received. Ctrl-C and SIGTERM answer the requests under way, and close the log.
+received. Ctrl-C and SIGTERM answer the requests under way within 5 seconds, and close the log
+within 5 more.
 
 Examples:
   llm-audit receive --dir logs
   OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 my-agent
   curl -H 'Content-Type: application/json' -d '{}' http://127.0.0.1:4318/v1/logs";
 
-/// How long the last events may take to be written.
-const CLOSE_WITHIN: Duration = Duration::from_secs(300);
+/// How long the log may take to close. All that was acknowledged is written before.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
 pub(crate) fn run_receive(args: &ReceiveArgs) -> Result<CommandExit, CommandFailure> {
     let settings = Settings {

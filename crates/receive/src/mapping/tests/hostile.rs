@@ -27,19 +27,19 @@ const RECORDS: [&str; 8] = [
 
 #[test]
 fn no_value_is_lost_that_is_not_what_its_name_says() {
-    let mut mapper = Mapper::new(true);
+    let mapper = Mapper::new(true);
     for record in RECORDS {
         for (name, _) in names().into_iter().filter(|(_, to)| *to != To::Time) {
             let value = "a value like no other";
             let attributes = vec![text(name, value)];
             let span = Span { name: record.to_owned(), attributes, ..Span::default() };
-            let mut events = mapped_spans(&mut mapper, "any", vec![span.clone()]);
+            let mut events = mapped_spans(&mapper, "any", vec![span.clone()]);
             let log = LogRecord {
                 event_name: record.to_owned(),
                 attributes: span.attributes,
                 ..LogRecord::default()
             };
-            events.extend(mapped_logs(&mut mapper, "any", vec![log]));
+            events.extend(mapped_logs(&mapper, "any", vec![log]));
             // The name of a span is not in its attributes.
             let is_type = name == "event.name";
             for event in events.iter().skip(usize::from(is_type)) {
@@ -93,7 +93,7 @@ fn attributes(rng: &mut fastrand::Rng, names: &[(&str, To)]) -> Vec<KeyValue> {
 #[test]
 fn any_values_become_an_event() {
     let (mut rng, names) = (fastrand::Rng::with_seed(11), names());
-    let mut mapper = Mapper::new(true);
+    let mapper = Mapper::new(true);
     for _ in 0..3_000 {
         let record = RECORDS[rng.usize(..RECORDS.len())].to_owned();
         let scope = ["any", "llm-audit"][rng.usize(..2)];
@@ -116,8 +116,8 @@ fn any_values_become_an_event() {
             attributes: attributes(&mut rng, &names),
             ..LogRecord::default()
         };
-        let mut events = mapped_spans(&mut mapper, scope, vec![span]);
-        events.extend(mapped_logs(&mut mapper, scope, vec![log]));
+        let mut events = mapped_spans(&mapper, scope, vec![span]);
+        events.extend(mapped_logs(&mapper, scope, vec![log]));
         for event in events {
             assert!(is_event_type_name(&event.event_type), "{event:?}");
             assert!(!event.agent.is_empty(), "{event:?}");

@@ -21,7 +21,7 @@ use super::{Mapper, ReceivedEvent, Skipped};
 
 /// Maps a request in OTLP's JSON.
 fn mapped(json: &str, captures_content: bool) -> (Vec<ReceivedEvent>, Skipped) {
-    let (mut events, mut mapper) = (Vec::new(), Mapper::new(captures_content));
+    let (mut events, mapper) = (Vec::new(), Mapper::new(captures_content));
     let mut each = |event| events.push(event);
     let skipped = match json.contains("\"resourceLogs\"") {
         true => mapper.logs(serde_json::from_str(json).expect("logs"), &mut each),
@@ -31,7 +31,7 @@ fn mapped(json: &str, captures_content: bool) -> (Vec<ReceivedEvent>, Skipped) {
 }
 
 /// Maps log records of one scope and service.
-fn mapped_logs(mapper: &mut Mapper, scope: &str, records: Vec<LogRecord>) -> Vec<ReceivedEvent> {
+fn mapped_logs(mapper: &Mapper, scope: &str, records: Vec<LogRecord>) -> Vec<ReceivedEvent> {
     let scope_logs = vec![ScopeLogs {
         scope: Some(InstrumentationScope { name: scope.to_owned(), ..Default::default() }),
         log_records: records,
@@ -45,7 +45,7 @@ fn mapped_logs(mapper: &mut Mapper, scope: &str, records: Vec<LogRecord>) -> Vec
 }
 
 /// Maps spans of one scope and service.
-fn mapped_spans(mapper: &mut Mapper, scope: &str, spans: Vec<Span>) -> Vec<ReceivedEvent> {
+fn mapped_spans(mapper: &Mapper, scope: &str, spans: Vec<Span>) -> Vec<ReceivedEvent> {
     let scope_spans = vec![ScopeSpans {
         scope: Some(InstrumentationScope { name: scope.to_owned(), ..Default::default() }),
         spans,

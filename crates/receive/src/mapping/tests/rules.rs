@@ -26,14 +26,14 @@ fn request(name: &str) -> String {
 
 #[test]
 fn gaps_in_a_senders_numbers_are_told() {
-    let mut mapper = Mapper::default();
+    let mapper = Mapper::default();
     let mut missing = |session: &str, number: i64| {
         let attributes = vec![
             text("event.name", "claude_code.user_prompt"),
             text("session.id", session),
             attribute("event.sequence", Any::IntValue(number)),
         ];
-        let event = only(mapped_logs(&mut mapper, "any", vec![log(attributes)]));
+        let event = only(mapped_logs(&mapper, "any", vec![log(attributes)]));
         assert_eq!(event.data["origin"]["sequence"], number);
         event.data["origin"].get("missing").and_then(Value::as_u64)
     };
@@ -99,7 +99,7 @@ fn types_have_names_that_types_may_have() {
     ] {
         let attributes = vec![text("gen_ai.operation.name", operation)];
         let span = Span { attributes, ..Span::default() };
-        let event = only(mapped_spans(&mut Mapper::default(), "any", vec![span]));
+        let event = only(mapped_spans(&Mapper::default(), "any", vec![span]));
         assert_eq!(event.event_type, event_type);
     }
 }
@@ -120,7 +120,7 @@ fn ids_and_times_that_say_nothing_are_left_out() {
         of(&[0; 8], u64::MAX, 0),
         of(&[9; 17], 999, 0),
     ];
-    let events = mapped_logs(&mut Mapper::default(), "any", records);
+    let events = mapped_logs(&Mapper::default(), "any", records);
     let found = events.iter().map(|of| (of.trace_id, of.parent_span_id, of.timestamp));
     let ones = 0x0101_0101_0101_0101;
     assert_eq!(
@@ -139,7 +139,7 @@ fn ids_and_times_that_say_nothing_are_left_out() {
         ..Span::default()
     };
     let spans = vec![span(2_000_000, 5_500_000), span(9, 3), span(0, 4_000), span(3_000, 0)];
-    let events = mapped_spans(&mut Mapper::default(), "any", spans);
+    let events = mapped_spans(&Mapper::default(), "any", spans);
     let found = events.iter().map(|of| (of.timestamp, of.latency_ms));
     assert_eq!(
         found.collect::<Vec<_>>(),
@@ -162,7 +162,7 @@ fn values_that_json_has_not_become_texts() {
         attribute("deep", deep),
         attribute("reference", Any::StringValueStrindex(1)),
     ];
-    let event = only(mapped_logs(&mut Mapper::default(), "any", vec![log(attributes)]));
+    let event = only(mapped_logs(&Mapper::default(), "any", vec![log(attributes)]));
     let found = event.data["attributes"].as_object().expect("an object");
     assert_eq!(found["nan"], "NaN");
     assert_eq!(found["inf"], "-inf");
@@ -175,7 +175,7 @@ fn values_that_json_has_not_become_texts() {
 #[test]
 fn attributes_that_no_table_knows_are_bounded_and_counted() {
     let attributes = (0..500).map(|n| text(&format!("own.{n}"), "x")).collect();
-    let event = only(mapped_logs(&mut Mapper::default(), "any", vec![log(attributes)]));
+    let event = only(mapped_logs(&Mapper::default(), "any", vec![log(attributes)]));
     assert_eq!(event.data["attributes"].as_object().map(|of| of.len()), Some(128));
     assert_eq!(event.data["attributes_left_out"], 372);
 }
@@ -247,7 +247,7 @@ fn a_span_failed_if_its_status_or_its_error_says_so() {
         (0, vec![], vec![], ("ok", None)),
     ] {
         let span = Span { status: status(code), attributes, events, ..Span::default() };
-        let event = only(mapped_spans(&mut Mapper::default(), "any", vec![span]));
+        let event = only(mapped_spans(&Mapper::default(), "any", vec![span]));
         let error_type = event.error.as_ref().map(|error| error["type"].as_str().expect("a text"));
         assert_eq!((event.status.name(), error_type), expected, "{event:?}");
     }
@@ -266,10 +266,10 @@ fn of_two_nested_calls_the_inner_one_counts() {
         ],
         ..Span::default()
     };
-    let mut mapper = Mapper::default();
+    let mapper = Mapper::default();
     let calls = vec![call(3, 2), call(4, 2)];
-    let mut events = mapped_spans(&mut mapper, "client", calls);
-    events.extend(mapped_spans(&mut mapper, "framework", vec![call(2, 1), call(1, 0)]));
+    let mut events = mapped_spans(&mapper, "client", calls);
+    events.extend(mapped_spans(&mapper, "framework", vec![call(2, 1), call(1, 0)]));
     let found = events.iter().map(|event| (event.tokens_input, event.data.get("total").is_some()));
     assert_eq!(
         found.collect::<Vec<_>>(),
