@@ -27,7 +27,7 @@ fn request(name: &str) -> String {
 #[test]
 fn gaps_in_a_senders_numbers_are_told() {
     let mapper = Mapper::default();
-    let mut missing = |session: &str, number: i64| {
+    let missing = |session: &str, number: i64| {
         let attributes = vec![
             text("event.name", "claude_code.user_prompt"),
             text("session.id", session),
