@@ -1,8 +1,8 @@
 //! What the recorder counts and measures beside events, under the names that all exports have.
 
-use super::{Accounting, Metrics, Timings};
+use super::{Accounting, Metrics, ShippingHealth, Timings};
 
-/// Counts with one label.
+/// Counts with one label: of a counter or a gauge.
 pub(crate) struct OwnCounter {
     pub(crate) name: &'static str,
     pub(crate) description: &'static str,
@@ -17,6 +17,7 @@ pub(crate) enum OwnUnit {
     Events,
     Bytes,
     Redactions,
+    Seconds,
     Other,
 }
 
@@ -107,6 +108,38 @@ fn shipping_counters(metrics: &Metrics) -> [OwnCounter; 3] {
             unit: OwnUnit::Events,
             label: "destination",
             counts: named(held().map(|of| (&*of.destination, of.lost))),
+        },
+    ]
+}
+
+/// Returns how far the destinations are that this process ships to.
+pub(crate) fn own_gauges(metrics: &Metrics) -> [OwnCounter; 3] {
+    let held = || metrics.shipping.iter().filter(|of| of.is_held_here);
+    let lags = |lag: fn(&ShippingHealth) -> Option<u64>| {
+        named(held().filter_map(|of| Some((&*of.destination, lag(of)?))))
+    };
+    [
+        OwnCounter {
+            name: "ship_lag_events",
+            description: "About how many events a destination has not got",
+            unit: OwnUnit::Events,
+            label: "destination",
+            counts: lags(|of| of.lag_events),
+        },
+        OwnCounter {
+            name: "ship_lag_bytes",
+            description: "Bytes of the log that a destination has not got",
+            unit: OwnUnit::Bytes,
+            label: "destination",
+            counts: lags(|of| of.lag_bytes),
+        },
+        OwnCounter {
+            name: "ship_lag_seconds",
+            description: "The age of the last event that a destination has got, if others wait",
+            unit: OwnUnit::Seconds,
+            label: "destination",
+            // Without an age nothing waits.
+            counts: lags(|of| of.lag_bytes.map(|_| of.lag_seconds.unwrap_or(0))),
         },
     ]
 }

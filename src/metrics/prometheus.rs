@@ -12,8 +12,8 @@ use prometheus_client::encoding::{
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::own::{OwnUnit, own_counters, own_timings};
-use super::{Accounting, Metrics, MetricsRow, ShippingHealth, TokenKinds};
+use super::own::{OwnUnit, own_counters, own_gauges, own_timings};
+use super::{Accounting, Metrics, MetricsRow, TokenKinds};
 
 /// Upper bounds of the buckets in seconds: those that OpenTelemetry advises for
 /// [`gen_ai.client.operation.duration`](https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/).
@@ -215,36 +215,22 @@ impl<'a> Page<'_, 'a> {
 
     /// Writes how far the destinations are that this process ships to.
     fn write_shipping(&mut self, metrics: &Metrics) -> fmt::Result {
-        let held: Vec<_> = metrics.shipping.iter().filter(|of| of.is_held_here).collect();
-        let lags = |lag: fn(&ShippingHealth) -> Option<u64>| {
-            let known = held.iter().filter_map(|of| Some((of.destination.clone(), lag(of)?)));
-            known.collect::<Vec<_>>()
-        };
-        let help = "About how many events a destination has not got";
-        self.write_lags("ship_lag_events", help, None, lags(|of| of.lag_events))?;
-        let help = "Bytes of the log that a destination has not got";
-        self.write_lags("ship_lag", help, Some(&Unit::Bytes), lags(|of| of.lag_bytes))?;
-        let help = "The age of the last event that a destination has got, if others wait";
-        // Without an age nothing waits.
-        let ages = lags(|of| of.lag_bytes.map(|_| of.lag_seconds.unwrap_or(0)));
-        self.write_lags("ship_lag", help, Some(&Unit::Seconds), ages)
-    }
-
-    fn write_lags(
-        &mut self,
-        name: &str,
-        help: &str,
-        unit: Option<&Unit>,
-        lags: Vec<(String, u64)>,
-    ) -> fmt::Result {
-        if lags.is_empty() {
-            return Ok(());
-        }
-        let mut family = self.encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
-        for (destination, lag) in &lags {
-            let labels = [("destination", destination.as_str())];
-            let mut metric = family.encode_family(&labels)?;
-            metric.encode_gauge(&i64::try_from(*lag).unwrap_or(i64::MAX))?;
+        for of in own_gauges(metrics).iter().filter(|of| !of.counts.is_empty()) {
+            let unit = match of.unit {
+                OwnUnit::Bytes => Some(Unit::Bytes),
+                OwnUnit::Seconds => Some(Unit::Seconds),
+                _ => None,
+            };
+            let suffix = unit.as_ref().map_or(String::new(), |unit| format!("_{}", unit.as_str()));
+            let name = of.name.strip_suffix(&*suffix).unwrap_or(of.name);
+            let kind = MetricType::Gauge;
+            let mut family =
+                self.encoder.encode_descriptor(name, of.description, unit.as_ref(), kind)?;
+            for (value, count) in &of.counts {
+                let labels = [(of.label, value.as_str())];
+                let mut metric = family.encode_family(&labels)?;
+                metric.encode_gauge(&i64::try_from(*count).unwrap_or(i64::MAX))?;
+            }
         }
         Ok(())
     }

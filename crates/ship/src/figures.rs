@@ -13,11 +13,13 @@ pub struct Figures {
     pub rows: Vec<MetricsRow>,
     /// What the recorder counts beside them.
     pub counters: Vec<Counter>,
+    /// What it measures at this time, such as how far a shipper is behind. Each is sent as it is.
+    pub gauges: Vec<Counter>,
     /// What the recorder measures of itself.
     pub timings: Vec<Timing>,
 }
 
-/// Counts with one label.
+/// Counts with one label: of a counter or a gauge.
 #[derive(Clone, Debug)]
 pub struct Counter {
     /// The name after `llm_audit.`.

@@ -11,7 +11,7 @@ use llm_audit_ship::otlp::{Conventions, Counter, Figures, OtlpExporter, OtlpSett
 use super::ExportSource;
 use crate::config::{self, Collector, Otlp, Semconv, Settings};
 use crate::error::{Error, ErrorCause};
-use crate::metrics::own::{OwnUnit, own_counters, own_timings};
+use crate::metrics::own::{OwnCounter, OwnUnit, own_counters, own_gauges, own_timings};
 use crate::sync::closing::{CLOSE_LIMIT, Closing};
 use crate::warnings;
 
@@ -101,25 +101,30 @@ fn run(
 /// The figures in the words of the crate that sends.
 fn figures_of(source: &impl ExportSource) -> Figures {
     let (metrics, accounting) = source.figures();
-    let counters = own_counters(&metrics, &accounting).into_iter().map(|of| Counter {
-        name: of.name,
-        description: of.description,
-        unit: match of.unit {
-            OwnUnit::Events => "{event}",
-            OwnUnit::Bytes => "By",
-            OwnUnit::Redactions => "{redaction}",
-            OwnUnit::Other => "{count}",
-        },
-        label: of.label,
-        counts: of.counts,
-    });
     let timings = own_timings(&metrics).map(|of| Timing {
         name: of.name,
         description: of.description,
         latencies: of.timings.latencies.clone(),
         ms_sum: of.timings.ms_sum,
     });
-    Figures { counters: counters.collect(), timings: timings.into(), rows: metrics.rows }
+    Figures {
+        counters: own_counters(&metrics, &accounting).into_iter().map(counter_of).collect(),
+        gauges: own_gauges(&metrics).map(counter_of).into(),
+        timings: timings.into(),
+        rows: metrics.rows,
+    }
+}
+
+fn counter_of(of: OwnCounter) -> Counter {
+    let unit = match of.unit {
+        OwnUnit::Events => "{event}",
+        OwnUnit::Bytes => "By",
+        OwnUnit::Redactions => "{redaction}",
+        OwnUnit::Seconds => "s",
+        OwnUnit::Other => "{count}",
+    };
+    let OwnCounter { name, description, label, counts, .. } = of;
+    Counter { name, description, unit, label, counts }
 }
 
 fn report_failure(error: &llm_audit_ship::otlp::Error, source: &impl ExportSource, warns: bool) {

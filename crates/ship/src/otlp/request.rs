@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, Key
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;
 use opentelemetry_proto::tonic::metrics::v1::{
-    AggregationTemporality, Histogram, HistogramDataPoint, Metric, NumberDataPoint,
+    AggregationTemporality, Gauge, Histogram, HistogramDataPoint, Metric, NumberDataPoint,
     ResourceMetrics, ScopeMetrics, Sum,
 };
 use opentelemetry_proto::tonic::resource::v1::Resource;
@@ -39,12 +39,14 @@ pub(super) fn request_of(
     conventions: Conventions,
     resource: &[(String, String)],
 ) -> ExportMetricsServiceRequest {
-    let Figures { rows, counters, timings } = figures;
+    let Figures { rows, counters, gauges, timings } = figures;
     let spreads = conventions.spreads().map(|spread| histogram_of(rows, spread, period));
     let totals = conventions.totals().map(|total| sum_of(rows, total, period));
     let counters = counters.iter().map(|counter| own_sum_of(counter, period));
+    let gauges = gauges.iter().map(|gauge| own_gauge_of(gauge, period));
     let timings = timings.iter().map(|timing| own_histogram_of(timing, period));
-    let metrics = spreads.chain(totals).chain(counters).chain(timings).flatten().collect();
+    let metrics =
+        spreads.chain(totals).chain(counters).chain(gauges).chain(timings).flatten().collect();
     let scope = InstrumentationScope {
         name: "llm-audit".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -177,12 +179,20 @@ fn sum_of(rows: &[MetricsRow], of: &Total, period: Period) -> Option<Metric> {
 /// Returns the sum of what the recorder counts beside events.
 fn own_sum_of(of: &Counter, period: Period) -> Option<Metric> {
     let counts = of.counts.iter().filter(|(_, count)| *count > 0);
-    let points = counts.map(|(value, count)| {
-        let labels = [(of.label, value.as_str())].into_iter().filter(|(name, _)| !name.is_empty());
-        Amount::Count(*count).point(&labels.collect(), period)
-    });
-    let data = sum(points.collect(), period)?;
+    let data = sum(counts.map(|count| own_point_of(of, count, period)).collect(), period)?;
     Some(metric(&own_name(of.name), of.description, of.unit, data))
+}
+
+/// Returns the gauge of what the recorder measures at this time, or `None` if there is nothing.
+fn own_gauge_of(of: &Counter, period: Period) -> Option<Metric> {
+    let points = of.counts.iter().map(|count| own_point_of(of, count, period));
+    let data = (!of.counts.is_empty()).then(|| Gauge { data_points: points.collect() })?;
+    Some(metric(&own_name(of.name), of.description, of.unit, Data::Gauge(data)))
+}
+
+fn own_point_of(of: &Counter, (value, count): &(String, u64), period: Period) -> NumberDataPoint {
+    let labels = [(of.label, value.as_str())].into_iter().filter(|(name, _)| !name.is_empty());
+    Amount::Count(*count).point(&labels.collect(), period)
 }
 
 fn own_name(name: &str) -> String {

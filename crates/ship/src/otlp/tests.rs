@@ -193,6 +193,13 @@ fn what_the_recorder_counts_and_measures_is_sent() {
             label: "name",
             counts: ["found", "missed"].map(str::to_owned).into_iter().zip(counts).collect(),
         }],
+        gauges: vec![Counter {
+            name: "ship_lag_bytes",
+            description: "",
+            unit: "By",
+            label: "destination",
+            counts: vec![("otlp".to_owned(), counts[1])],
+        }],
         timings: vec![Timing {
             name: "write_latency",
             description: "",
@@ -205,6 +212,7 @@ fn what_the_recorder_counts_and_measures_is_sent() {
     let now = SystemTime::now();
     let first = metrics_of(exporter.request(&figures([2, 0], &[3]), now));
     assert_eq!(sums(&first["llm_audit.counts"]), [("name=found".to_owned(), 2.0)]);
+    assert_eq!(gauge(&first["llm_audit.ship_lag_bytes"]), 0);
     exporter.sent = (figures([2, 0], &[3]), now);
     let second = metrics_of(exporter.request(&figures([2, 5], &[3, 70]), now));
     assert_eq!(sums(&second["llm_audit.counts"]), [("name=missed".to_owned(), 5.0)]);
@@ -214,7 +222,19 @@ fn what_the_recorder_counts_and_measures_is_sent() {
     let [point] = &writes.data_points[..] else { panic!("{writes:?}") };
     assert_eq!((point.count, point.sum, point.bucket_counts[6]), (1, Some(0.07), 1));
     exporter.sent = (figures([2, 5], &[3, 70]), now);
-    assert!(metrics_of(exporter.request(&figures([2, 5], &[3, 70]), now)).is_empty());
+    let third = metrics_of(exporter.request(&figures([2, 5], &[3, 70]), now));
+    assert_eq!(third.keys().collect::<Vec<_>>(), ["llm_audit.ship_lag_bytes"]);
+    assert_eq!(gauge(&third["llm_audit.ship_lag_bytes"]), 5, "it is no difference");
+}
+
+fn gauge(metric: &Metric) -> i64 {
+    let Some(Data::Gauge(gauge)) = &metric.data else { panic!("{metric:?}") };
+    let [point] = &gauge.data_points[..] else { panic!("{gauge:?}") };
+    assert_eq!(point.attributes[0].key, "destination");
+    match point.value {
+        Some(Value::AsInt(value)) => value,
+        other => panic!("{other:?}"),
+    }
 }
 
 /// A request as the collector got it.
