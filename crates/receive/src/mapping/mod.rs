@@ -81,6 +81,20 @@ pub struct ReceivedEvent {
     pub error: Option<Map<String, Value>>,
 }
 
+impl ReceivedEvent {
+    /// Whether the logger of this instance wrote it, or what it was made of.
+    pub(crate) fn is_of(&self, instance: &str) -> bool {
+        let mut origin = self.data.get("origin");
+        while let Some(members) = origin {
+            if members.get("instance").and_then(Value::as_str) == Some(instance) {
+                return true;
+            }
+            origin = members.get("origin");
+        }
+        false
+    }
+}
+
 /// Records that became no event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Skipped {

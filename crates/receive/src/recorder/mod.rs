@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 
 use crate::answer::{Accepted, Refusal};
 use crate::decode::Decoded;
-use crate::mapping::Mapper;
+use crate::mapping::{Mapper, ReceivedEvent};
 use crate::settings::FLUSH_WITHIN;
 use seen::Seen;
 pub(crate) use seen::{BodyHasher, BodyKey};
@@ -121,7 +121,11 @@ fn emit_request(
     request: Decoded,
     mut accepted: Accepted,
 ) -> Accepted {
-    let mut each = |event| emit::emit_received(logger, &event);
+    let mut each = |event: ReceivedEvent| match event.is_of(logger.instance()) {
+        // A shipper of this log's folder sends it here. Each round would record it again.
+        true => logger.count_refused("own_event"),
+        false => emit::emit_received(logger, &event),
+    };
     let skipped = match request {
         Decoded::Logs(request) => mapper.logs(request, &mut each),
         Decoded::Traces(request) => mapper.spans(request, &mut each),
@@ -179,6 +183,40 @@ mod tests {
             let _ = self.0.recv();
             Ok(())
         }
+    }
+
+    /// Takes everything.
+    struct Discard;
+
+    impl Exporter for Discard {
+        fn export(&mut self, _: &[u8]) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn an_event_of_the_receivers_own_log_is_not_recorded_again() {
+        let builder = AuditLogger::builder().files(false).stdout(false).debug(true);
+        let logger = builder.exporter(Discard).build().unwrap();
+        let emitted_after = |instance: &str, data: &str| {
+            let attributes = serde_json::json!([
+                {"key": "llm_audit.event_type", "value": {"stringValue": "cache.hit"}},
+                {"key": "llm_audit.instance", "value": {"stringValue": instance}},
+                {"key": "llm_audit.data", "value": {"stringValue": data}},
+            ]);
+            let request = serde_json::json!({"resourceLogs": [{"scopeLogs": [
+                {"scope": {"name": "llm-audit"}, "logRecords": [{"attributes": attributes}]},
+            ]}]});
+            let request = Decoded::Logs(serde_json::from_value(request).unwrap());
+            emit_request(&Mapper::default(), &logger, request, Accepted::default());
+            logger.accounting().emitted
+        };
+        let (own, other) = (logger.instance().to_owned(), "00000000000000aa");
+        assert_eq!(emitted_after(other, "{}"), 1);
+        assert_eq!(emitted_after(&own, "{}"), 1);
+        // By way of another receiver.
+        let through = format!(r#"{{"origin": {{"instance": "{own}"}}}}"#);
+        assert_eq!(emitted_after(other, &through), 1);
     }
 
     #[test]
