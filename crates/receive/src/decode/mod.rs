@@ -6,6 +6,8 @@ mod survey;
 use http::StatusCode;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
+use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 
 use crate::answer::{Accepted, Encoding, Refusal, Signal};
@@ -20,7 +22,7 @@ pub(crate) enum Decoded {
     Metrics(u64),
 }
 
-/// Returns the message in a body, without the records that have too many attributes.
+/// Returns the message in a body, without the records that have too many attributes or cannot be read.
 ///
 /// What the message will take in memory is estimated first, because a body of a megabyte can hold a million empty
 /// messages.
@@ -29,12 +31,14 @@ pub(crate) fn decode_body(
     encoding: Encoding,
     body: &[u8],
 ) -> Result<(Decoded, Accepted), Refusal> {
-    let mut decoded = match encoding {
-        Encoding::Protobuf => decode_protobuf(signal, body)?,
+    let (mut decoded, mut left_out) = match encoding {
+        Encoding::Protobuf => (decode_protobuf(signal, body)?, Accepted::default()),
         Encoding::Json => json::decode_json(signal, body)?,
     };
-    let cut = drop_overlong(&mut decoded);
-    Ok((decoded, cut))
+    let Accepted { rejected, why } = drop_overlong(&mut decoded);
+    left_out.add(rejected, why);
+    check_size(0, repeated_bytes(&decoded))?;
+    Ok((decoded, left_out))
 }
 
 fn decode_protobuf(signal: Signal, body: &[u8]) -> Result<Decoded, Refusal> {
@@ -60,6 +64,27 @@ fn check_size(records: u64, bytes: usize) -> Result<(), Refusal> {
         return Err(Refusal::too_large(format!("decoded, it takes more than {limit} MiB")));
     }
     Ok(())
+}
+
+/// Returns how many bytes the resources and scopes have, each as often as a record has it. Every event repeats them, so
+/// a small request with a large resource and many records would become a large log.
+fn repeated_bytes(decoded: &Decoded) -> usize {
+    let mut bytes = 0_usize;
+    let mut add = |resource: &Option<Resource>, scope: &Option<InstrumentationScope>, records| {
+        let resource = resource.as_ref().map_or(0, Resource::encoded_len);
+        let scope = scope.as_ref().map_or(0, InstrumentationScope::encoded_len);
+        bytes = bytes.saturating_add((resource + scope).saturating_mul(records));
+    };
+    match decoded {
+        Decoded::Logs(request) => request.resource_logs.iter().for_each(|of| {
+            of.scope_logs.iter().for_each(|s| add(&of.resource, &s.scope, s.log_records.len()));
+        }),
+        Decoded::Traces(request) => request.resource_spans.iter().for_each(|of| {
+            of.scope_spans.iter().for_each(|s| add(&of.resource, &s.scope, s.spans.len()));
+        }),
+        Decoded::Metrics(_) => {}
+    }
+    bytes
 }
 
 /// Removes the records with too many attributes, and says so.
@@ -105,4 +130,37 @@ pub(crate) fn over_limit(limit: usize) -> Refusal {
         StatusCode::PAYLOAD_TOO_LARGE,
         format!("the body has more than {limit} bytes, packed or unpacked"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_resource_and_a_scope_are_weighed_once_for_each_record() {
+        let large =
+            json!({"attributes": [{"key": "a", "value": {"stringValue": "a".repeat(100_000)}}]});
+        let none = json!({});
+        for (resource, scope, count, fits) in [
+            (&large, &none, 100, true),
+            (&large, &none, 2_000, false),
+            (&none, &large, 2_000, false),
+        ] {
+            let records = vec![json!({}); count];
+            let logs = json!({"resourceLogs": [
+                {"resource": resource, "scopeLogs": [{"scope": scope, "logRecords": records}]}
+            ]});
+            let spans = json!({"resourceSpans": [
+                {"resource": resource, "scopeSpans": [{"scope": scope, "spans": records}]}
+            ]});
+            for (signal, body) in [(Signal::Logs, logs), (Signal::Traces, spans)] {
+                let decoded = decode_body(signal, Encoding::Json, body.to_string().as_bytes());
+                let status = decoded.map_err(|refusal| refusal.status).err();
+                let expected = (!fits).then_some(StatusCode::PAYLOAD_TOO_LARGE);
+                assert_eq!(status, expected, "{signal:?} {count}");
+            }
+        }
+    }
 }
