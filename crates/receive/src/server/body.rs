@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::StatusCode;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -48,7 +47,8 @@ impl BodyMemory {
         }
         timeout(BODY_WITHIN, self.collect(body)).await.unwrap_or_else(|_| {
             let why = format!("the body took more than {} seconds", BODY_WITHIN.as_secs());
-            Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, why))
+            // OTLP says that clients do not retry a 408.
+            Err(Refusal::unavailable(why))
         })
     }
 
