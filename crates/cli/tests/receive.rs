@@ -85,9 +85,13 @@ mod served {
             (code, accounting)
         }
 
-        fn end(&mut self) -> (i32, Value, String) {
+        fn signal(&self) {
             let id = self.child.id().to_string();
             assert!(Command::new("kill").args(["-s", "TERM", &id]).status().unwrap().success());
+        }
+
+        fn end(&mut self) -> (i32, Value, String) {
+            self.signal();
             let (mut said, mut accounting) = (String::new(), String::new());
             self.stderr.read_to_string(&mut said).unwrap();
             self.child.stdout.take().unwrap().read_to_string(&mut accounting).unwrap();
@@ -221,9 +225,10 @@ mod served {
     #[test]
     fn other_machines_are_served_only_if_asked_and_with_a_token() {
         let (_keep, dir) = folder();
-        let cases: [(&[&str], &str); 3] = [
+        let cases: [(&[&str], &str); 4] = [
             (&["--listen", "0.0.0.0:0"], "not a loopback address"),
             (&["--listen", "0.0.0.0:0", "--allow-remote"], "a token is required"),
+            (&["--listen", "127.0.0.1:0", "--allow-remote"], "a token is required"),
             (&["--token-file", "/does/not/exist"], "cannot read the token"),
         ];
         for (args, expected) in cases {
@@ -237,6 +242,25 @@ mod served {
             assert_eq!(output.status.code(), Some(2), "{output:?}");
             assert!(String::from_utf8_lossy(&output.stderr).contains(name), "{output:?}");
         }
+    }
+
+    #[test]
+    fn a_second_signal_ends_it_while_a_request_is_under_way() {
+        let (_keep, dir) = folder();
+        let mut receiver = Receiver::start(&dir, &[]);
+        let mut slow = TcpStream::connect(&receiver.address).unwrap();
+        let head =
+            "POST /v1/logs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
+        let expected = "Expect: 100-continue\r\nContent-Length: 9\r\n\r\n";
+        slow.write_all(format!("{head}{expected}").as_bytes()).unwrap();
+        // The body is awaited from here on.
+        let mut line = String::new();
+        BufReader::new(&slow).read_line(&mut line).unwrap();
+        assert_eq!(line, "HTTP/1.1 100 Continue\r\n");
+        receiver.signal();
+        while TcpStream::connect(&receiver.address).is_ok() {}
+        receiver.signal();
+        assert_eq!(receiver.child.wait().unwrap().code(), Some(130));
     }
 
     #[test]

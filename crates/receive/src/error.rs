@@ -12,8 +12,8 @@ pub struct Error(Cause);
 pub(crate) enum Cause {
     /// The address is not a loopback address.
     Remote(SocketAddr),
-    /// Other machines can reach the address, and there is no token.
-    NoToken(SocketAddr),
+    /// Other machines are allowed, and there is no token.
+    NoToken,
     Listen(SocketAddr, io::Error),
     /// The logger records nothing, so nothing could be acknowledged.
     Disabled,
@@ -38,9 +38,7 @@ impl fmt::Display for Error {
                     "{address} is not a loopback address; other machines are served only if you allow it"
                 )
             }
-            Cause::NoToken(address) => {
-                write!(f, "{address} can be reached by other machines, so a token is required")
-            }
+            Cause::NoToken => f.write_str("other machines are allowed, so a token is required"),
             Cause::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
             Cause::Disabled => f.write_str("AUDIT_ENABLED is false, so nothing would be recorded"),
             Cause::HoldsContent => f.write_str(

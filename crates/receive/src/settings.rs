@@ -9,6 +9,8 @@ pub(crate) const CONNECTIONS_MAX: usize = 256;
 pub(crate) const HEAD_WITHIN: Duration = Duration::from_secs(30);
 /// How long a client may take for the body of a request.
 pub(crate) const BODY_WITHIN: Duration = Duration::from_secs(10);
+/// How long a client may read nothing of an answer. Its connection is closed after it.
+pub(crate) const READ_WITHIN: Duration = Duration::from_secs(30);
 /// How long a request waits for its events to be written before it is answered with 503.
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 /// How long one flush may take.
@@ -35,7 +37,8 @@ pub(crate) const BODIES_MAX: usize = 8;
 pub struct Settings {
     /// The address to listen on.
     pub listen: SocketAddr,
-    /// Whether an address that is not a loopback address is served. A token is required then.
+    /// Whether other machines are served, which includes a proxy on this one: any address and any `Host`. A token is
+    /// required then.
     pub allow_remote: bool,
     /// What clients send as `Authorization: Bearer TOKEN`.
     pub token: Option<String>,

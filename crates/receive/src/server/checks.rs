@@ -21,7 +21,7 @@ pub(super) enum Packing {
 /// Refuses requests that a browser was tricked into. A page of another site can resolve its own name to a loopback
 /// address, but then `Host` has that name.
 ///
-/// If other machines are served, the token protects from that, and the receiver may have any name.
+/// If other machines are served, the receiver may have any name. It has a token then, which protects from that.
 pub(super) fn check_host(headers: &HeaderMap, settings: &Settings) -> Result<(), Refusal> {
     let host = headers.get(HOST).and_then(|host| host.to_str().ok()?.parse::<Authority>().ok());
     match host {

@@ -16,13 +16,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use llm_audit::metrics::HealthStatus;
 use llm_audit::{AuditLogger, CaptureContent};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Runtime;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
 
 use crate::error::{Cause, Error};
 use crate::settings::{
-    CONNECTIONS_MAX, DECODED_MAX, HEAD_WITHIN, STOP_WITHIN, Settings, THREADS_WITHIN,
+    CONNECTIONS_MAX, DECODED_MAX, HEAD_WITHIN, READ_WITHIN, STOP_WITHIN, Settings, THREADS_WITHIN,
 };
 use service::Service;
 
@@ -84,9 +85,9 @@ impl Receiver {
     ///
     /// # Errors
     ///
-    /// Returns an error if the address cannot be listened on. Returns an error for an address that is not a loopback
-    /// address, unless that is allowed and there is a token. Also returns an error if the logger records nothing, or keeps content in failed
-    /// traces alone.
+    /// Returns an error if the address cannot be listened on, or if it is not a loopback address and that is not
+    /// allowed. Returns an error if other machines are allowed and there is no token. Also returns an error if the logger
+    /// records nothing, or keeps content in failed traces alone.
     pub fn bind(settings: Settings, logger: &AuditLogger) -> Result<Self, Error> {
         if logger.health().status == HealthStatus::Disabled {
             return Err(Cause::Disabled.into());
@@ -95,11 +96,11 @@ impl Receiver {
             return Err(Cause::HoldsContent.into());
         }
         let asked = settings.listen;
-        match asked.ip().is_loopback() {
-            true => {}
-            false if !settings.allow_remote => return Err(Cause::Remote(asked).into()),
-            false if settings.token.is_none() => return Err(Cause::NoToken(asked).into()),
-            false => {}
+        if !settings.allow_remote && !asked.ip().is_loopback() {
+            return Err(Cause::Remote(asked).into());
+        }
+        if settings.allow_remote && settings.token.is_none() {
+            return Err(Cause::NoToken.into());
         }
         let listen = || {
             let listener = TcpListener::bind(asked)?;
@@ -118,7 +119,8 @@ impl Receiver {
         self.address
     }
 
-    /// Serves until SIGTERM or SIGINT. Then the requests under way are answered, for at most five seconds.
+    /// Serves until SIGTERM or SIGINT. Then the requests under way are answered, for at most five seconds. A second
+    /// signal ends the process.
     ///
     /// The logger stays open.
     ///
@@ -158,37 +160,52 @@ async fn serve(listener: TcpListener, service: Arc<Service>) -> io::Result<()> {
             () = &mut stopped => break,
         };
         match accepted {
-            Ok((stream, _)) => serve_connection(stream, place, Arc::clone(&service), &graceful),
+            Ok((stream, _)) => {
+                // Answers are small, and are not to wait for more. If it fails, they only come later.
+                let _ = stream.set_nodelay(true);
+                let connection = serve_connection(stream, Arc::clone(&service), &graceful);
+                tokio::spawn(async move {
+                    connection.await;
+                    drop(place);
+                });
+            }
             // There are no descriptors left, or the client has gone. Other connections may end meanwhile.
             Err(_) => tokio::time::sleep(std::time::Duration::from_millis(10)).await,
         }
     }
+    tokio::spawn(exit_at_signal(stop_signal()?));
     drop(listener);
     // What is not answered by then was not acknowledged.
     let _ = tokio::time::timeout(STOP_WITHIN, graceful.shutdown()).await;
     Ok(())
 }
 
-fn serve_connection(
-    stream: TcpStream,
-    place: OwnedSemaphorePermit,
+fn serve_connection<S: AsyncRead + AsyncWrite + Send + 'static>(
+    stream: S,
     service: Arc<Service>,
     graceful: &GracefulShutdown,
-) {
-    // Answers are small, and are not to wait for more. If it fails, they only come later.
-    let _ = stream.set_nodelay(true);
+) -> impl Future<Output = ()> + use<S> {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(READ_WITHIN));
     let answer = service_fn(move |request| {
         let service = Arc::clone(&service);
         async move { Ok::<_, Infallible>(service.answer(request).await) }
     });
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD_WITHIN);
-    let connection = graceful.watch(server.serve_connection(TokioIo::new(stream), answer));
-    tokio::spawn(async move {
-        // A client that breaks off, or does not speak HTTP.
+    let connection =
+        graceful.watch(server.serve_connection(TokioIo::new(Box::pin(stream)), answer));
+    async move {
+        // A client that breaks off, does not read, or does not speak HTTP.
         let _ = connection.await;
-        drop(place);
-    });
+    }
+}
+
+/// Ends the process at a second signal, whatever it waits for.
+async fn exit_at_signal(signal: impl Future<Output = ()>) {
+    signal.await;
+    // As a shell shows a process that SIGINT ended.
+    std::process::exit(130);
 }
 
 #[cfg(unix)]
@@ -223,5 +240,30 @@ impl Counts {
             repeated_requests,
             rejected_records: load(&self.rejected_records),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::AsyncWriteExt;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// The clock moves only while all wait for it.
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_never_reads_keeps_no_connection() {
+        let folder = tempfile::tempdir().unwrap();
+        let logger = AuditLogger::builder().directory(folder.path()).stdout(false).build().unwrap();
+        let settings = Settings::new(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let service = Arc::new(Service::start(settings, &logger).unwrap());
+        let (server, mut client) = tokio::io::duplex(1 << 10);
+        let connection = serve_connection(server, service, &GracefulShutdown::new());
+        let request = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        let send = async { while client.write_all(request).await.is_ok() {} };
+        let both = async { tokio::join!(connection, send) };
+        assert!(timeout(Duration::from_secs(3_600), both).await.is_ok(), "it is still open");
     }
 }
