@@ -170,6 +170,18 @@ mod served {
     }
 
     #[test]
+    fn equal_records_without_a_time_are_all_recorded() {
+        let (_keep, dir) = folder();
+        let receiver = Receiver::start(&dir, &[]);
+        let request = logs(&[json!({"eventName": "my.event"})]);
+        for count in 1..=3 {
+            assert_eq!(receiver.post_json("/v1/logs", &request), (200, json!({})));
+            assert_eq!(events(&dir).len(), count);
+        }
+        assert_eq!(receiver.stop().1["repeated_requests"], 0);
+    }
+
+    #[test]
     fn what_is_not_recorded_is_a_partial_success() {
         let (_keep, dir) = folder();
         let receiver = Receiver::start(&dir, &[]);

@@ -22,6 +22,25 @@ pub(crate) enum Decoded {
     Metrics(u64),
 }
 
+impl Decoded {
+    /// Whether an equal request is the same one, sent again. Records without times and ids may be equal by chance.
+    pub(crate) fn tells_records_apart(&self) -> bool {
+        match self {
+            Self::Logs(request) => {
+                let scopes = request.resource_logs.iter().flat_map(|of| &of.scope_logs);
+                let mut logs = scopes.flat_map(|scope| &scope.log_records);
+                logs.any(|log| log.time_unix_nano | log.observed_time_unix_nano != 0)
+            }
+            Self::Traces(request) => {
+                let scopes = request.resource_spans.iter().flat_map(|of| &of.scope_spans);
+                let mut spans = scopes.flat_map(|scope| &scope.spans);
+                spans.any(|span| span.end_time_unix_nano != 0 || !span.span_id.is_empty())
+            }
+            Self::Metrics(_) => true,
+        }
+    }
+}
+
 /// Returns the message in a body, without the records that have too many attributes or cannot be read.
 ///
 /// What the message will take in memory is estimated first, because a body of a megabyte can hold a million empty

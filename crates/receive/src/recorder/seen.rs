@@ -19,12 +19,21 @@ pub(crate) struct BodyKey([u64; 2]);
 
 /// Hashes bodies with two keys that no client knows, so that nobody can make two bodies that count as one.
 #[derive(Debug, Default)]
-pub(crate) struct BodyHasher([RandomState; 2]);
+pub(crate) struct BodyHasher {
+    states: [RandomState; 2],
+    unique: AtomicU64,
+}
 
 impl BodyHasher {
     pub(crate) fn key_of(&self, signal: Signal, encoding: Encoding, body: &[u8]) -> BodyKey {
         let is_json = encoding == Encoding::Json;
-        BodyKey([0, 1].map(|at| self.0[at].hash_one((signal, is_json, body))))
+        BodyKey([0, 1].map(|at| self.states[at].hash_one((signal, is_json, body))))
+    }
+
+    /// Returns the key of a body that another one may be equal to without being the same request.
+    pub(crate) fn unique_key(&self) -> BodyKey {
+        let number = self.unique.fetch_add(1, Ordering::Relaxed);
+        BodyKey([0, 1].map(|at| self.states[at].hash_one(number)))
     }
 }
 
@@ -137,6 +146,12 @@ mod tests {
         }
         assert!(!seen.begin(key(1)).1);
         assert!(seen.begin(key(0)).1, "the oldest has made room");
+    }
+
+    #[test]
+    fn equal_bodies_may_have_keys_of_their_own() {
+        let hasher = BodyHasher::default();
+        assert_ne!(hasher.unique_key(), hasher.unique_key());
     }
 
     #[test]

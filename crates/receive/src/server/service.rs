@@ -138,8 +138,11 @@ impl Service {
                 &unpacked
             }
         };
-        let key = self.hasher.key_of(signal, encoding, body);
         let (request, cut) = decode_body(signal, encoding, body)?;
+        let key = match request.tells_records_apart() {
+            true => self.hasher.key_of(signal, encoding, body),
+            false => self.hasher.unique_key(),
+        };
         Ok(Job { key, request, cut })
     }
 }
