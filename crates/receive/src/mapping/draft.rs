@@ -26,6 +26,10 @@ const ATTRIBUTES_MAX: usize = 128;
 const CUT_MARKS: [&str; 2] = ["[TRUNCATED", "truncated ...]"];
 /// How many bytes before the end such a mark begins at the earliest.
 const CUT_MARK_BYTES: usize = 96;
+/// The names of instrumentations of models begin so.
+const OF_MODELS: [&str; 4] = ["gen_ai.", "llm.", "ai.", "langfuse."];
+/// A longer text under such a name is taken for a content.
+const NO_CONTENT_BYTES_MAX: usize = 256;
 /// What senders write in place of a content that they do not send.
 const WITHHELD: [&str; 2] = ["<REDACTED>", "[REDACTED]"];
 
@@ -139,6 +143,9 @@ impl Draft {
         self.is_cut |= value.as_str().is_some_and(is_cut)
             || key.ends_with("_truncated") && bool_of(&value) == Some(true);
         let Some(value) = self.messages.add(&key, value) else { return };
+        if !self.captures_content && may_be_content(&key, &value) {
+            return;
+        }
         if self.attributes.len() < ATTRIBUTES_MAX {
             self.attributes.insert(key, value);
         } else {
@@ -309,6 +316,18 @@ impl Draft {
             self.data.insert("origin".to_owned(), Value::Object(members));
         }
     }
+}
+
+/// Whether an attribute that no table knows has a content: a new one of an instrumentation of models.
+fn may_be_content(key: &str, value: &Value) -> bool {
+    let is_content =
+        |text: &str| text.len() > NO_CONTENT_BYTES_MAX || text.trim_start().starts_with(['{', '[']);
+    let has_content = match value {
+        Value::String(text) => is_content(text),
+        Value::Array(_) | Value::Object(_) => true,
+        _ => false,
+    };
+    has_content && OF_MODELS.iter().any(|prefix| key.starts_with(prefix))
 }
 
 /// Instrumentations write an empty value if they do not know it.

@@ -34,7 +34,7 @@ pub(super) fn event_of(mut record: LogRecord, origin: &Origin, mapper: &Mapper) 
     let timestamp = micros_of(record.time_unix_nano).or(micros_of(record.observed_time_unix_nano));
     if own::is_own(&record.attributes, origin) {
         let (trace_id, span_id) = ids;
-        let event = own::event_of(record.attributes, origin);
+        let event = own::event_of(record.attributes, origin, mapper.captures_content);
         return ReceivedEvent { trace_id, span_id, timestamp, ..event };
     }
     let name = take_name(&mut record);
@@ -86,7 +86,7 @@ fn put_severity(draft: &mut Draft, number: i32, text: String, decides: bool) {
     }
 }
 
-/// The body of a message is a content. Of other records it is their text, unless it repeats the name.
+/// The body of a message or a prompt is a content. Of other records it is their text, unless it repeats the name.
 fn put_body(draft: &mut Draft, name: &str, body: Option<AnyValue>) {
     let body = json_of(body);
     if let Some(member) = message_member(name) {
@@ -94,6 +94,9 @@ fn put_body(draft: &mut Draft, name: &str, body: Option<AnyValue>) {
     }
     if body.is_null() || body.as_str().is_some_and(|text| text.is_empty() || text == name) {
         return;
+    }
+    if name.starts_with("gen_ai.") || name.ends_with("prompt") {
+        return draft.put_content("body", body);
     }
     if draft.succeeded == Some(false) && draft.error_message.is_none() {
         draft.error_message = body.as_str().map(str::to_owned);
@@ -105,7 +108,10 @@ fn put_body(draft: &mut Draft, name: &str, body: Option<AnyValue>) {
 fn note_missing(sequence: Option<u64>, event: &mut ReceivedEvent, mapper: &Mapper) {
     let Some(sequence) = sequence else { return };
     let session = event.data.get("conversation").and_then(Value::as_str).unwrap_or(&event.agent);
-    let missing = mapper.memory().sequences.missing_before(session, sequence);
+    let origin = event.data.get("origin");
+    let of = |member| origin.and_then(|origin| origin.get(member));
+    let process = (of("service"), of("instance").or_else(|| of("pid")));
+    let missing = mapper.memory().sequences.missing_before((process, session), sequence);
     let origin = event.data.get_mut("origin").and_then(Value::as_object_mut);
     if let Some(origin) = origin.filter(|_| missing > 0) {
         origin.insert("missing".to_owned(), missing.into());

@@ -53,7 +53,8 @@ impl Messages {
 fn split(name: &str) -> Option<(&'static str, u32, &str)> {
     let (rest, member) =
         NUMBERED.iter().find_map(|(prefix, member)| Some((name.strip_prefix(prefix)?, *member)))?;
-    let (number, rest) = rest.split_once('.')?;
+    // OpenLLMetry once sent a whole message under its number.
+    let (number, rest) = rest.split_once('.').unwrap_or((rest, "content"));
     let rest = ["message.", "document.", "embedding."]
         .iter()
         .find_map(|prefix| rest.strip_prefix(prefix))

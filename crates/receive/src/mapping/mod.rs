@@ -158,6 +158,8 @@ impl Mapper {
         let mut taken = Taken { each, skipped: Skipped::default() };
         for resource in request.resource_spans {
             let mut origin = Origin::of_resource(resource.resource);
+            let spans = resource.scope_spans.iter().flat_map(|scope| &scope.spans);
+            spans.for_each(|span| span::note_caller(span, &origin, self));
             for scope in resource.scope_spans {
                 origin.enter_scope(scope.scope.as_ref());
                 for span in scope.spans {

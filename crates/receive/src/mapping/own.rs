@@ -5,9 +5,9 @@ use llm_audit_log::schema::ids::parse_span_id;
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use serde_json::{Map, Value};
 
-use super::ReceivedEvent;
 use super::origin::Origin;
 use super::value::{cost_of, count_of, json_of, number_of, text_of};
+use super::{CONTENT, ReceivedEvent};
 
 /// The attribute without which a record is not one of ours.
 const EVENT_TYPE: &str = "llm_audit.event_type";
@@ -18,7 +18,11 @@ pub(super) fn is_own(attributes: &[KeyValue], origin: &Origin) -> bool {
 }
 
 /// Returns the event. Attributes that `llm_audit.data` repeats are left out.
-pub(super) fn event_of(attributes: Vec<KeyValue>, origin: &Origin) -> ReceivedEvent {
+pub(super) fn event_of(
+    attributes: Vec<KeyValue>,
+    origin: &Origin,
+    captures_content: bool,
+) -> ReceivedEvent {
     let mut event = ReceivedEvent::default();
     let mut members = origin.members();
     for KeyValue { key, value, .. } in attributes {
@@ -47,6 +51,9 @@ pub(super) fn event_of(attributes: Vec<KeyValue>, origin: &Origin) -> ReceivedEv
             }
             _ => {}
         }
+    }
+    if !captures_content {
+        event.data.retain(|member, _| !CONTENT.contains(&&**member));
     }
     put_origin(&mut event.data, members);
     event

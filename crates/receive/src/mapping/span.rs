@@ -9,7 +9,7 @@ use super::draft::Draft;
 use super::log_record::message_member;
 use super::origin::Origin;
 use super::presets::{Sender, Signal};
-use super::table::Table;
+use super::table::{Place, Table, To};
 use super::value::{micros_of, object_of, span_id_of, text_of, trace_id_of};
 use super::{Mapper, ReceivedEvent, own};
 
@@ -35,7 +35,7 @@ pub(super) fn event_of(span: Span, origin: &Origin, mapper: &Mapper) -> Received
     let latency_ms = (start > 0).then(|| end.checked_sub(start)).flatten();
     let latency_ms = latency_ms.map(|nanos| nanos as f64 / 1e6);
     let (event, latency_ms) = if own::is_own(&span.attributes, origin) {
-        let event = own::event_of(span.attributes, origin);
+        let event = own::event_of(span.attributes, origin, mapper.captures_content);
         let exact = event.latency_ms.or(latency_ms);
         (event, exact)
     } else {
@@ -70,6 +70,19 @@ fn foreign(span: Span, ids: Ids, origin: &Origin, mapper: &Mapper) -> ReceivedEv
         shape.owns_tokens = is_innermost(ids, mapper);
     }
     draft.into_event(shape, origin)
+}
+
+/// Notes the span above one that has tokens, before any span of the request is mapped: an exporter may sort the outer
+/// one first.
+pub(super) fn note_caller(span: &Span, origin: &Origin, mapper: &mut Mapper) {
+    let ids = (trace_id_of(&span.trace_id), span_id_of(&span.parent_span_id));
+    let (Some(trace), Some(parent)) = ids else { return };
+    let table = Sender::of(origin, &span.name).table;
+    let is_count = |key: &str| matches!(table.find(key), Some(Place { to: To::Tokens(_), .. }));
+    let mut names = span.attributes.iter().map(|attribute| &*attribute.key);
+    if names.any(|key| key.contains("token") && is_count(key)) {
+        mapper.callers.insert((trace, parent), ());
+    }
 }
 
 /// Whether a call of a model is the one that counts its tokens. If a framework and its client are both instrumented,

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use llm_audit_log::{Json, Usd};
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Number, Value, json};
 
 /// How deep lists and objects may be nested.
 const DEPTH_MAX: usize = 64;
@@ -28,7 +28,7 @@ fn nested(value: Option<AnyValue>, depth: usize) -> Value {
         Some(Any::BoolValue(value)) => Value::Bool(value),
         Some(Any::IntValue(value)) => Value::from(value),
         Some(Any::DoubleValue(value)) => number_or_text(value),
-        Some(Any::BytesValue(bytes)) => Value::String(hex_of(&bytes)),
+        Some(Any::BytesValue(bytes)) => text_or_hash(bytes),
         Some(Any::ArrayValue(_) | Any::KvlistValue(_)) if depth == 0 => "[TOO_DEEP]".into(),
         Some(Any::ArrayValue(list)) => {
             list.values.into_iter().map(|value| nested(Some(value), depth - 1)).collect()
@@ -46,10 +46,19 @@ fn number_or_text(value: f64) -> Value {
     Number::from_f64(value).map_or_else(|| value.to_string().into(), Value::Number)
 }
 
-fn hex_of(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(2 * bytes.len());
-    bytes.iter().for_each(|byte| write!(text, "{byte:02x}").expect("a String accepts every text"));
-    text
+/// Returns bytes as text, which is redacted as any other. No rule would find a secret in bytes of another kind, so only
+/// their length and their hash are returned.
+fn text_or_hash(bytes: Vec<u8>) -> Value {
+    String::from_utf8(bytes).map_or_else(
+        |error| {
+            let bytes = error.as_bytes();
+            let hash = hmac_sha256::Hash::hash(bytes);
+            let mut hex = String::with_capacity(2 * hash.len());
+            hash.iter().for_each(|byte| write!(hex, "{byte:02x}").expect("a String accepts any"));
+            json!({"bytes": bytes.len(), "sha256": hex})
+        },
+        Value::String,
+    )
 }
 
 /// Returns the text of a value; lists and objects have none, and an empty text counts as none.

@@ -71,18 +71,29 @@ pub(super) static ROWS: &[Row] = &[
     row(&["gen_ai.evaluation.explanation"], To::Content("explanation")),
 ];
 
-/// Contents that frameworks send under names of their own: the AI SDK of Vercel, Pydantic AI, Google's ADK, Langfuse,
-/// MLflow. No table would keep them out of the log.
+/// Contents that frameworks send under names of their own: the AI SDK of Vercel, Pydantic AI and Logfire, Google's ADK,
+/// Langfuse, MLflow, Haystack. No other table would keep them out of the log.
 pub(super) static FRAMEWORKS: &[Row] = &[
     row(
         &[
             "ai.prompt.messages",
             "ai.prompt",
+            "ai.value",
+            "ai.values",
+            "gen_ai.prompts",
+            "gen_ai.request.messages",
+            "llm.prompts",
             "pydantic_ai.all_messages",
             "all_messages_events",
             "gcp.vertex.agent.llm_request",
             "langfuse.observation.input",
+            "langfuse.trace.input",
             "mlflow.spanInputs",
+            "haystack.component.input",
+            "agent_messages",
+            "request_data",
+            "embedding.text",
+            "input",
         ],
         To::Content("prompt"),
     ),
@@ -91,23 +102,45 @@ pub(super) static FRAMEWORKS: &[Row] = &[
             "ai.response.text",
             "ai.response.object",
             "ai.response.toolCalls",
+            "ai.response.reasoning",
+            "ai.result.text",
+            "gen_ai.response.reasoning",
+            "llm.function_call",
             "final_result",
             "gcp.vertex.agent.llm_response",
             "langfuse.observation.output",
+            "langfuse.trace.output",
             "mlflow.spanOutputs",
+            "haystack.component.output",
+            "response_data",
+            "output",
         ],
         To::Content("completion"),
     ),
     row(&["ai.toolCall.name"], To::Tool),
     row(&["ai.toolCall.id"], To::Data("call_id")),
     row(
-        &["ai.toolCall.args", "tool_arguments", "gcp.vertex.agent.tool_call_args"],
+        &[
+            "ai.toolCall.args",
+            "tool_arguments",
+            "tool_input",
+            "gen_ai.tool.input",
+            "gcp.vertex.agent.tool_call_args",
+        ],
         To::Content("arguments"),
     ),
     row(
-        &["ai.toolCall.result", "tool_response", "gcp.vertex.agent.tool_response"],
+        &[
+            "ai.toolCall.result",
+            "tool_response",
+            "tool_output",
+            "tool.output",
+            "gen_ai.tool.output",
+            "gcp.vertex.agent.tool_response",
+        ],
         To::Content("result"),
     ),
+    row(&["gen_ai.event.content"], To::Content("body")),
 ];
 
 /// What any program may send.

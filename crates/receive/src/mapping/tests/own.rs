@@ -86,7 +86,7 @@ fn events_come_back_as_they_were() {
         r#"{"instance":"4c8e78a91890a010","seq":9007199254740993,"kept":"failed","event_type":"llm.error","agent":"a","action":"b","status":"timeout","trace_id":"0af7651916cd43dd8448eb211c80319c","span_id":"b7ad6b7169203331","parent_span_id":"00f067aa0ba902b7","timestamp":"2026-11-29T23:00:40.123457Z","latency_ms":0.123456789012345,"tokens_input":9007199254740993,"cost_usd":0.000000123456789123456789,"data":{"origin":{"instance":"x"},"n":[0.1,1e300,-7,"é\"\\"],"null":null},"error":{"type":"E","message":"m","traceback":"t","recoverable":false,"input_snapshot":{"k":[1]},"environment":{"e":"f"}}}"#,
         r#"{"instance":"4c8e78a91890a010","seq":8,"event_type":"order.placed","agent":"a","action":"b","status":"retry","timestamp":"1969-12-31T23:59:59Z","data":{}}"#,
     ];
-    let (mapper, mut sender) = (Mapper::default(), SentMapper::default());
+    let (mapper, mut sender) = (Mapper::new(true), SentMapper::default());
     let (mut spans, mut logs) = (0, 0);
     for text in sample.lines().chain(more) {
         let mut bytes = text.as_bytes().to_vec();
@@ -109,4 +109,24 @@ fn events_come_back_as_they_were() {
         assert_eq!(back.remove(0), expected, "{text}");
     }
     assert!(spans > 5 && logs > 5, "{spans} {logs}");
+}
+
+#[test]
+fn without_capture_what_comes_back_has_no_content() {
+    let data = r#"{"prompt":"To Oslo?","completion":"c","model":"m"}"#;
+    let attributes = vec![text("llm_audit.event_type", "a.b"), text("llm_audit.data", data)];
+    for (captures, expected) in
+        [(true, &["completion", "model", "origin", "prompt"][..]), (false, &["model", "origin"])]
+    {
+        let mut mapper = Mapper::new(captures);
+        let log = LogRecord { attributes: attributes.clone(), ..LogRecord::default() };
+        let span = Span { attributes: attributes.clone(), ..Span::default() };
+        let mut events = mapped_logs(&mut mapper, "llm-audit", vec![log]);
+        events.extend(mapped_spans(&mut mapper, "llm-audit", vec![span]));
+        for event in events {
+            let mut members: Vec<_> = event.data.keys().collect();
+            members.sort();
+            assert_eq!(members, expected);
+        }
+    }
 }

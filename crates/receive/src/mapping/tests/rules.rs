@@ -46,10 +46,37 @@ fn gaps_in_a_senders_numbers_are_told() {
     assert_eq!(missing("a", 10), None);
     assert_eq!(missing("a", 12), None);
     assert_eq!(missing("a", 13), None);
-    // Another process continues the session.
+    // Another process continues the session. The first one may go on, too.
     assert_eq!(missing("a", 0), None);
     assert_eq!(missing("a", 2), Some(1));
+    assert_eq!(missing("a", 14), None);
+    assert_eq!(missing("a", 3), None);
     assert_eq!(missing("b", i64::MAX), Some(i64::MAX as u64 - 4));
+}
+
+#[test]
+fn processes_have_numbers_of_their_own() {
+    let mut mapper = Mapper::default();
+    let mut missing = |name: &str, value: &str, number: i64| {
+        let attributes =
+            vec![text("session.id", "s"), attribute("event.sequence", Any::IntValue(number))];
+        let resource = Some(Resource {
+            attributes: vec![text(name, &format!("{name} {value}"))],
+            ..Default::default()
+        });
+        let log_records = vec![log(attributes)];
+        let scope_logs = vec![ScopeLogs { log_records, ..Default::default() }];
+        let resource_logs = vec![ResourceLogs { resource, scope_logs, ..Default::default() }];
+        let mut events = Vec::new();
+        mapper.logs(ExportLogsServiceRequest { resource_logs }, &mut |event| events.push(event));
+        only(events).data["origin"].get("missing").and_then(Value::as_u64)
+    };
+    for name in ["service.name", "service.instance.id", "process.pid"] {
+        assert_eq!(missing(name, "1", 40), None);
+        assert_eq!(missing(name, "2", 7), None);
+        assert_eq!(missing(name, "1", 41), None);
+        assert_eq!(missing(name, "2", 9), Some(1));
+    }
 }
 
 #[test]
@@ -159,6 +186,7 @@ fn values_that_json_has_not_become_texts() {
         attribute("inf", Any::DoubleValue(f64::NEG_INFINITY)),
         attribute("half", Any::DoubleValue(0.5)),
         attribute("list", Any::KvlistValue(list)),
+        attribute("text", Any::BytesValue(b"ask ana@example.com".to_vec())),
         attribute("deep", deep),
         attribute("reference", Any::StringValueStrindex(1)),
     ];
@@ -167,7 +195,11 @@ fn values_that_json_has_not_become_texts() {
     assert_eq!(found["nan"], "NaN");
     assert_eq!(found["inf"], "-inf");
     assert_eq!(found["half"], 0.5);
-    assert_eq!(found["list"], json!({"a": "01ff"}));
+    assert_eq!(
+        found["list"],
+        json!({"a": {"bytes": 2, "sha256": "4b3a43f592f577fcfcb5b0e1f42bec5182c9edc414e1f667528f56e7cf0be11d"}})
+    );
+    assert_eq!(found["text"], "ask ana@example.com");
     assert!(found["deep"].to_string().contains("[TOO_DEEP]"));
     assert!(!found.contains_key("reference"));
 }
@@ -207,6 +239,65 @@ fn without_capture_no_event_has_content() {
         }
     }
     assert!(seen >= contents.len());
+}
+
+#[test]
+fn without_capture_no_name_of_an_instrumentation_lets_content_in() {
+    let content = "To Oslo?";
+    let (long, json) = (content.repeat(40), format!("{{\"a\":\"{content}\"}}"));
+    let list =
+        ArrayValue { values: vec![AnyValue { value: Some(Any::StringValue(json.clone())) }] };
+    let mut attributes = vec![
+        text("gen_ai.new", &long),
+        text("llm.new", &json),
+        text("ai.new", &format!(" [\"{content}\"]")),
+        text("langfuse.new", &long),
+        attribute("gen_ai.list", Any::ArrayValue(list)),
+    ];
+    for name in [
+        "llm.prompts",
+        "llm.prompts.0",
+        "gen_ai.prompt.0",
+        "gen_ai.completion.1",
+        "gen_ai.event.content",
+        "llm.function_call",
+        "langfuse.trace.input",
+        "langfuse.trace.output",
+        "ai.response.reasoning",
+        "input",
+        "output",
+        "tool_input",
+        "tool_output",
+    ] {
+        attributes.push(text(name, content));
+    }
+    for at in 0..attributes.len() {
+        let one = attributes[at..=at].to_vec();
+        for (captures, is_there) in [(false, false), (true, true)] {
+            let mut mapper = Mapper::new(captures);
+            let event = only(mapped_logs(&mut mapper, "any", vec![log(one.clone())]));
+            assert_eq!(format!("{event:?}").contains(content), is_there, "{one:?} {event:?}");
+        }
+    }
+    let others = vec![text("gen_ai.new", "short"), text("own", &long)];
+    let event = only(mapped_logs(&mut Mapper::new(false), "any", vec![log(others)]));
+    assert_eq!(event.data["attributes"], json!({"gen_ai.new": "short", "own": long}));
+}
+
+#[test]
+fn bodies_of_prompts_are_content() {
+    for name in ["gen_ai.client.inference.operation.details", "codex.user_prompt"] {
+        for captures in [false, true] {
+            let record = LogRecord {
+                event_name: name.to_owned(),
+                severity_number: 17,
+                body: Some(AnyValue { value: Some(Any::StringValue("To Oslo?".to_owned())) }),
+                ..LogRecord::default()
+            };
+            let event = only(mapped_logs(&mut Mapper::new(captures), "any", vec![record]));
+            assert_eq!(format!("{event:?}").contains("To Oslo?"), captures, "{event:?}");
+        }
+    }
 }
 
 #[test]
@@ -275,4 +366,8 @@ fn of_two_nested_calls_the_inner_one_counts() {
         found.collect::<Vec<_>>(),
         [(Some(20), false), (Some(20), false), (None, true), (None, true)]
     );
+    // Some exporters send the outer one first.
+    let events = mapped_spans(&mut mapper, "sorted", vec![call(7, 6), call(8, 7)]);
+    let found = events.iter().map(|event| event.tokens_input);
+    assert_eq!(found.collect::<Vec<_>>(), [None, Some(20)]);
 }
