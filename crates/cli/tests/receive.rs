@@ -257,6 +257,22 @@ mod served {
     }
 
     #[test]
+    fn a_token_that_cannot_be_sent_is_refused() {
+        use std::os::unix::ffi::OsStrExt;
+
+        let (_keep, dir) = folder();
+        let cases: [(&[u8], &str); 3] =
+            [(b"", "is empty"), (b" ", "is empty"), (b"\xFF", "AUDIT_RECEIVE_TOKEN is not UTF-8")];
+        for (token, expected) in cases {
+            let mut receive = command(&["receive", "--listen", "127.0.0.1:0", "--dir", &dir]);
+            let token = std::ffi::OsStr::from_bytes(token);
+            let output = receive.env("AUDIT_RECEIVE_TOKEN", token).output().unwrap();
+            assert_eq!(output.status.code(), Some(2), "{output:?}");
+            assert!(String::from_utf8_lossy(&output.stderr).contains(expected), "{output:?}");
+        }
+    }
+
+    #[test]
     fn a_second_signal_ends_it_while_a_request_is_under_way() {
         let (_keep, dir) = folder();
         let mut receiver = Receiver::start(&dir, &[]);

@@ -15,7 +15,7 @@ use super::origin::Origin;
 use super::presets::EventShape;
 use super::table::{Place, Table, To};
 use super::value::{
-    bool_of, content_of, cost_of, count_json_of, count_of, json_of, number_json_of, number_of,
+    bool_of, content_of, cost_of, count_json_of, count_of, json_of, latency_of, number_json_of,
     text_of,
 };
 
@@ -98,7 +98,7 @@ impl Draft {
             To::RequestModel => fill_text(&mut self.request_model, value),
             To::ResponseModel => fill_text(&mut self.response_model, value),
             To::Cost => fill(&mut self.cost, value, cost_of),
-            To::LatencyMs => fill(&mut self.latency_ms, value, number_of),
+            To::LatencyMs => fill(&mut self.latency_ms, value, latency_of),
             To::Success => fill(&mut self.succeeded, value, bool_of),
             To::ErrorType => fill_text(&mut self.error_type, value),
             To::ErrorMessage => fill_text(&mut self.error_message, value),
@@ -112,7 +112,7 @@ impl Draft {
             },
             To::Url => {
                 let Some(url) = text_of(&value) else { return Some(value) };
-                let path = url.split('?').next().unwrap_or_default();
+                let path = url.split(['?', '#']).next().unwrap_or_default();
                 insert(&mut self.data, "url", path.into())
             }
             To::Content(name) => {

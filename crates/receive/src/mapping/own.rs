@@ -6,7 +6,7 @@ use opentelemetry_proto::tonic::common::v1::KeyValue;
 use serde_json::{Map, Value};
 
 use super::origin::Origin;
-use super::value::{cost_of, count_of, json_of, number_of, text_of};
+use super::value::{cost_of, count_of, json_of, latency_of, text_of};
 use super::{CONTENT, ReceivedEvent};
 
 /// The attribute without which a record is not one of ours.
@@ -38,7 +38,7 @@ pub(super) fn event_of(
             "llm_audit.parent_span_id" => {
                 event.parent_span_id = text().and_then(|id| parse_span_id(&id).ok());
             }
-            "llm_audit.latency_ms" => event.latency_ms = number_of(&value),
+            "llm_audit.latency_ms" => event.latency_ms = latency_of(&value),
             "gen_ai.usage.input_tokens" => event.tokens_input = count_of(&value),
             "gen_ai.usage.output_tokens" => event.tokens_output = count_of(&value),
             "llm_audit.cost.exact" => event.cost_usd = cost_of(&value),
@@ -54,6 +54,12 @@ pub(super) fn event_of(
     }
     if !captures_content {
         event.data.retain(|member, _| !CONTENT.contains(&&**member));
+    }
+    if event.agent.is_empty() {
+        origin.agent().clone_into(&mut event.agent);
+    }
+    if event.action.is_empty() {
+        event.action.clone_from(&event.event_type);
     }
     put_origin(&mut event.data, members);
     event

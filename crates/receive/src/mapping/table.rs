@@ -14,7 +14,7 @@ pub(super) enum To {
     Data(&'static str),
     /// A number that is a member of `data`, also if it is sent as text.
     Number(&'static str),
-    /// `data.url`, without its query.
+    /// `data.url`, without its query and fragment.
     Url,
     /// A member of `data`, if content is captured.
     Content(&'static str),

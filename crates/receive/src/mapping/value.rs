@@ -9,6 +9,8 @@ use serde_json::{Map, Number, Value, json};
 
 /// How deep lists and objects may be nested.
 const DEPTH_MAX: usize = 64;
+/// How long a text may be that is read as JSON.
+const JSON_BYTES_MAX: usize = 1 << 20;
 
 /// Returns a value as JSON; `Null` if there is none.
 pub(super) fn json_of(value: Option<AnyValue>) -> Value {
@@ -72,9 +74,14 @@ pub(super) fn text_of(value: &Value) -> Option<String> {
 }
 
 /// Returns a number, also one that is written as text.
-pub(super) fn number_of(value: &Value) -> Option<f64> {
+fn number_of(value: &Value) -> Option<f64> {
     let number = value.as_f64().or_else(|| value.as_str()?.trim().parse().ok());
     number.filter(|number| number.is_finite())
+}
+
+/// Returns a number from 0, also one that is written as text. Clocks that are set back make negative ones.
+pub(super) fn latency_of(value: &Value) -> Option<f64> {
+    number_of(value).filter(|number| *number >= 0.0)
 }
 
 /// Returns a whole number from 0, also one that is written as text.
@@ -112,9 +119,11 @@ pub(super) fn bool_of(value: &Value) -> Option<bool> {
     value.as_bool().or_else(|| value.as_str()?.parse().ok())
 }
 
-/// Returns a content as the value of its JSON, so that values under sensitive keys are redacted.
+/// Returns a content as the value of its JSON, so that values under sensitive keys are redacted. A long one stays a text,
+/// because its value may take a hundred times the memory.
 pub(super) fn content_of(value: Value) -> Value {
     match &value {
+        Value::String(text) if text.len() > JSON_BYTES_MAX => value,
         Value::String(text) if text.trim_start().starts_with(['{', '[', '"']) => {
             serde_json::from_str(text).unwrap_or(value)
         }

@@ -1,6 +1,6 @@
 //! `receive` with the feature `receive`.
 
-use std::env;
+use std::env::{self, VarError};
 use std::fs;
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -110,13 +110,22 @@ fn read_token(args: &ReceiveArgs) -> Result<Option<String>, CommandFailure> {
         Some(path) => Some(fs::read_to_string(path).map_err(|error| {
             CommandFailure::new(format!("cannot read the token from {}: {error}", path.display()))
         })?),
-        None => env::var("AUDIT_RECEIVE_TOKEN").ok(),
+        None => token_in_environment()?,
     };
     match token.map(|token| token.trim().to_owned()) {
-        Some(token) if token.is_empty() && args.token_file.is_some() => {
-            Err(CommandFailure::new("the file of the token is empty"))
+        // Without this everybody would be served.
+        Some(token) if token.is_empty() => Err(CommandFailure::new("the token is empty")),
+        token => Ok(token),
+    }
+}
+
+fn token_in_environment() -> Result<Option<String>, CommandFailure> {
+    match env::var("AUDIT_RECEIVE_TOKEN") {
+        Ok(token) => Ok(Some(token)),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => {
+            Err(CommandFailure::new("AUDIT_RECEIVE_TOKEN is not UTF-8"))
         }
-        token => Ok(token.filter(|token| !token.is_empty())),
     }
 }
 

@@ -127,6 +127,8 @@ fn without_capture_what_comes_back_has_no_content() {
             let mut members: Vec<_> = event.data.keys().collect();
             members.sort();
             assert_eq!(members, expected);
+            // What the record lacks is filled.
+            assert_eq!((&*event.agent, &*event.action), ("llm-audit", "a.b"));
         }
     }
 }

@@ -285,6 +285,20 @@ fn without_capture_no_name_of_an_instrumentation_lets_content_in() {
 }
 
 #[test]
+fn a_url_has_no_query_and_a_latency_is_not_negative() {
+    let of = |name, value| {
+        let attributes = vec![text("event.name", "claude_code.api_error"), text(name, value)];
+        only(mapped_logs(&mut Mapper::default(), "any", vec![log(attributes)]))
+    };
+    for url in ["https://a.example/b?c#d", "https://a.example/b#d?c", "https://a.example/b"] {
+        assert_eq!(of("url.full", url).data["url"], "https://a.example/b");
+    }
+    for (value, latency) in [("-1", None), ("0", Some(0.0)), ("2.5", Some(2.5))] {
+        assert_eq!(of("duration_ms", value).latency_ms, latency);
+    }
+}
+
+#[test]
 fn bodies_of_prompts_are_content() {
     for name in ["gen_ai.client.inference.operation.details", "codex.user_prompt"] {
         for captures in [false, true] {
