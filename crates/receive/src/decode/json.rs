@@ -20,6 +20,8 @@ use crate::answer::{Accepted, Refusal, Signal};
 const OBJECT_BYTES: usize = 700;
 /// What a member or an item takes, as a list can have twice the places that it needs.
 const ITEM_BYTES: usize = 64;
+/// Below it a double has every whole number.
+const WHOLE_MAX: f64 = (1_u64 << 53) as f64;
 /// Members that are numbers, and that some senders write as texts.
 const NUMBERS: [&str; 7] = [
     "severityNumber",
@@ -193,10 +195,12 @@ fn mend_object(members: &mut Map<String, Value>) {
 /// Returns the member that an `intValue` has to be. JavaScript has fractions and numbers over 64 bits there.
 fn mended_int(value: Value) -> (&'static str, Value) {
     let text = value.as_str().map(str::trim);
-    if value.as_i64().or_else(|| text?.parse().ok()).is_some() {
-        return ("intValue", value);
-    }
     let number = value.as_f64().or_else(|| text?.parse().ok());
+    let whole = number.filter(|number| number.fract() == 0.0 && number.abs() < WHOLE_MAX);
+    let int = value.as_i64().or_else(|| text?.parse().ok()).or(whole.map(|whole| whole as i64));
+    if let Some(int) = int {
+        return ("intValue", int.into());
+    }
     match number.and_then(Number::from_f64) {
         Some(number) => ("doubleValue", Value::Number(number)),
         None => ("stringValue", value),
@@ -256,6 +260,8 @@ mod tests {
                 {"key": "other", "value": {"newValue": 1}},
                 {"key": "large", "value": {"intValue": 1e21}},
                 {"key": "over", "value": {"intValue": "9223372036854775808"}},
+                {"key": "whole", "value": {"intValue": 7.0}},
+                {"key": "spaces", "value": {"intValue": " 7 "}},
                 {"key": "half", "value": {"intValue": 0.5}},
                 {"key": "words", "value": {"intValue": "many"}},
                 {"key": "bool", "value": {"boolValue": "true"}},
@@ -274,10 +280,14 @@ mod tests {
         assert_eq!(value("number"), Some(Any::IntValue(10)));
         assert_eq!((record.severity_number, record.dropped_attributes_count), (10, 3));
         for (name, number) in
-            [("double", 2.5), ("large", 1e21), ("over", 9.223372036854775808e18), ("half", 0.5)]
+            [("double", 2.5), ("large", 1e21), ("over", 2_f64.powi(63)), ("half", 0.5)]
         {
             assert_eq!(value(name), Some(Any::DoubleValue(number)), "{name}");
         }
+        assert_eq!(
+            (value("whole"), value("spaces")),
+            (Some(Any::IntValue(7)), Some(Any::IntValue(7)))
+        );
         assert_eq!(value("words"), Some(Any::StringValue("many".to_owned())));
         assert_eq!(value("bool"), Some(Any::BoolValue(true)));
         assert!(matches!(value("list"), Some(Any::ArrayValue(list)) if list.values.is_empty()));
