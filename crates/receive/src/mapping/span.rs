@@ -74,14 +74,14 @@ fn foreign(span: Span, ids: Ids, origin: &Origin, mapper: &Mapper) -> ReceivedEv
 
 /// Notes the span above one that has tokens, before any span of the request is mapped: an exporter may sort the outer
 /// one first.
-pub(super) fn note_caller(span: &Span, origin: &Origin, mapper: &mut Mapper) {
+pub(super) fn note_caller(span: &Span, origin: &Origin, mapper: &Mapper) {
     let ids = (trace_id_of(&span.trace_id), span_id_of(&span.parent_span_id));
     let (Some(trace), Some(parent)) = ids else { return };
     let table = Sender::of(origin, &span.name).table;
     let is_count = |key: &str| matches!(table.find(key), Some(Place { to: To::Tokens(_), .. }));
     let mut names = span.attributes.iter().map(|attribute| &*attribute.key);
     if names.any(|key| key.contains("token") && is_count(key)) {
-        mapper.callers.insert((trace, parent), ());
+        mapper.memory().callers.insert((trace, parent), ());
     }
 }
 

@@ -56,8 +56,8 @@ fn gaps_in_a_senders_numbers_are_told() {
 
 #[test]
 fn processes_have_numbers_of_their_own() {
-    let mut mapper = Mapper::default();
-    let mut missing = |name: &str, value: &str, number: i64| {
+    let mapper = Mapper::default();
+    let missing = |name: &str, value: &str, number: i64| {
         let attributes =
             vec![text("session.id", "s"), attribute("event.sequence", Any::IntValue(number))];
         let resource = Some(Resource {
@@ -381,7 +381,7 @@ fn of_two_nested_calls_the_inner_one_counts() {
         [(Some(20), false), (Some(20), false), (None, true), (None, true)]
     );
     // Some exporters send the outer one first.
-    let events = mapped_spans(&mut mapper, "sorted", vec![call(7, 6), call(8, 7)]);
+    let events = mapped_spans(&mapper, "sorted", vec![call(7, 6), call(8, 7)]);
     let found = events.iter().map(|event| event.tokens_input);
     assert_eq!(found.collect::<Vec<_>>(), [None, Some(20)]);
 }
