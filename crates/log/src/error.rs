@@ -40,6 +40,14 @@ impl Error {
         }
     }
 
+    /// Whether a file was read and its content is damaged. Reading it again would not help.
+    pub(crate) fn is_damage(&self) -> bool {
+        let is_damage = |source: &io::Error| {
+            source.raw_os_error().is_none() && source.kind() != io::ErrorKind::Unsupported
+        };
+        matches!(&*self.0, LogErrorKind::Io { source, .. } if is_damage(source))
+    }
+
     /// Whether the operating system refused a folder or a file.
     pub fn is_io(&self) -> bool {
         matches!(*self.0, LogErrorKind::Io { .. })

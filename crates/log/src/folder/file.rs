@@ -7,6 +7,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::iter;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::input::{Input, Packing};
 use super::tail::lines_end;
@@ -16,6 +17,9 @@ use crate::zst;
 
 /// The bytes of the last part of a file that is read from its end, and the most that a part has.
 const PART_BYTES: Range<u64> = 64 << 10..8 << 20;
+
+/// A file that was changed later than this long ago may still be being copied here.
+const SETTLED_AFTER: Duration = Duration::from_hours(1);
 
 /// The path that stands for standard input.
 const STDIN: &str = "-";
@@ -244,6 +248,15 @@ impl LogFile {
 
     pub(crate) fn read_error(&self, source: io::Error) -> Error {
         Error::io("read", &self.path, source)
+    }
+
+    /// Whether an error of reading it lasts: it is compressed and damaged, and no longer being copied here.
+    pub(super) fn is_damaged_for_good(&self, error: &Error) -> bool {
+        let is_settled = || {
+            let changed = fs::metadata(&self.path).and_then(|now| now.modified()).ok();
+            changed.and_then(|at| at.elapsed().ok()).is_some_and(|age| age >= SETTLED_AFTER)
+        };
+        self.is_compressed() && self.fault.is_none() && error.is_damage() && is_settled()
     }
 
     /// Finds the end of the last whole line.

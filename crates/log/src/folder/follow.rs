@@ -94,7 +94,8 @@ impl Follow {
     ///
     /// # Errors
     ///
-    /// The folder or a file cannot be read. The next call continues with the next file.
+    /// The folder or a file cannot be read. The next call continues with the next file. If a compressed file is damaged,
+    /// and did not change for an hour, the rest of it counts as returned.
     pub fn next_line(&mut self) -> Result<Option<Entry<'_>>, Error> {
         let mut listed = false;
         let ending = loop {
@@ -107,12 +108,14 @@ impl Follow {
                     }
                     Err(source) => {
                         let error = file.read_error(source);
-                        self.reading = None;
+                        let failed = self.reading.take();
+                        failed.iter().for_each(|(file, _)| self.pass_if_damaged(file, &error));
                         return Err(error);
                     }
                 }
             } else if let Some(file) = self.pending.pop_front() {
-                self.begin_file(file)?;
+                let begun = self.begin_file(&file);
+                begun.inspect_err(|error| self.pass_if_damaged(&file, error))?;
             } else if listed {
                 return Ok(None);
             } else {
@@ -151,28 +154,38 @@ impl Follow {
     }
 
     /// Opens `file` at the first byte that was not returned, if it has grown.
-    fn begin_file(&mut self, file: LogFile) -> Result<(), Error> {
+    fn begin_file(&mut self, file: &LogFile) -> Result<(), Error> {
         let name = file.plain_name();
         let unchecked = self.unchecked.get(name);
         let position = match unchecked.or_else(|| self.positions.get(name)) {
-            None => Position::of_file(&file, 0),
+            None => Position::of_file(file, 0),
             // If that cannot be said now, the position stays as it is.
-            Some(position) if self.is_cut(&file, position, unchecked.is_some())? => {
+            Some(position) if self.is_cut(file, position, unchecked.is_some())? => {
                 self.truncated.push(file.name().to_owned());
-                Position::again_from_start(&file)
+                Position::again_from_start(file)
             }
             Some(position) => position.clone(),
         };
         let offset = position.offset;
         self.unchecked.remove(name);
         self.positions.insert(name.to_owned(), position);
-        if self.has_news(&file, offset) {
+        if self.has_news(file, offset) {
             // What is appended while it is read may replace half a line that was read already.
             let rest = file.bytes_when_listed().saturating_sub(offset);
             let input = file.read_from(offset)?.take(rest);
-            self.reading = Some((file, BufReader::with_capacity(BLOCK_BYTES, input)));
+            self.reading = Some((file.clone(), BufReader::with_capacity(BLOCK_BYTES, input)));
         }
         Ok(())
+    }
+
+    /// Passes the rest of a file that is damaged for good. Otherwise each list of the folder would fail there, and
+    /// retention would wait for it for ever.
+    fn pass_if_damaged(&mut self, file: &LogFile, error: &Error) {
+        let Some(bytes) = file.content_bytes().filter(|_| file.is_damaged_for_good(error)) else {
+            return;
+        };
+        self.unchecked.remove(file.plain_name());
+        self.positions.insert(file.plain_name().to_owned(), Position::of_file(file, bytes));
     }
 
     /// Whether a file was cut below a position, or replaced. It may have been cut, and have grown since.
@@ -270,6 +283,47 @@ mod tests {
         assert_eq!(news(&mut follow), ["d"]);
         let mut after = Follow::after(&Folder::open(dir.path()).unwrap()).unwrap();
         assert!(news(&mut after).is_empty());
+    }
+
+    #[cfg(feature = "zstd")]
+    #[test]
+    fn a_damaged_file_is_passed_once_it_no_longer_changes() {
+        use std::time::{Duration, SystemTime};
+
+        let dir = tempfile::tempdir().unwrap();
+        let (name, other) = ("audit-2026-01-02.jsonl", "audit-2026-01-03.jsonl");
+        let text = "a line of many that are alike\n".repeat(1_000);
+        let mut packed = Vec::new();
+        crate::zst::compress(&mut text.as_bytes(), text.len() as u64, &mut packed).unwrap();
+        packed.truncate(packed.len() / 2);
+        let path = dir.path().join(format!("{name}.zst"));
+        fs::write(&path, packed).unwrap();
+        append(dir.path(), other, "b\n");
+        let mut follow = Follow::new(dir.path());
+        let error = follow.next_line().map(|_| ()).unwrap_err().to_string();
+        assert_eq!(news_or_error(&mut follow), (vec!["b".to_owned()], Some(error.clone())));
+        let file = File::options().append(true).open(&path).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_hours(2)).unwrap();
+        assert_eq!(news_or_error(&mut follow), (vec![], Some(error)));
+        let mut again = Follow::resume(dir.path(), follow.positions().cloned());
+        for follow in [&mut follow, &mut again] {
+            assert!(news(follow).is_empty());
+            let position = follow.positions().find(|position| position.file == name).unwrap();
+            assert_eq!(position.offset, text.len() as u64);
+        }
+    }
+
+    /// The lines until there is no other one, or an error.
+    #[cfg(feature = "zstd")]
+    fn news_or_error(follow: &mut Follow) -> (Vec<String>, Option<String>) {
+        let mut found = Vec::new();
+        loop {
+            match follow.next_line() {
+                Ok(Some(entry)) => found.push(String::from_utf8_lossy(entry.bytes).into_owned()),
+                Ok(None) => return (found, None),
+                Err(error) => return (found, Some(error.to_string())),
+            }
+        }
     }
 
     /// What `gzip` and `zstd` write of a stream does not say how much it holds.
