@@ -27,6 +27,8 @@ pub use destination::{BatchLimits, Destination, LineSource, Rejected, SendError,
 pub use error::Error;
 pub use lag::Lag;
 pub use name::destination_name;
+#[cfg(feature = "otlp")]
+pub(crate) use name::name_hash;
 pub use origins::Origin;
 use refused::Refused;
 pub use run::{AnyShipper, Driver, Waiting, run};

@@ -19,13 +19,19 @@ pub fn destination_name(kind: &str, parts: &[&str]) -> String {
         part.bytes().for_each(|byte| push_byte(&mut name, byte));
     }
     if name.len() > BYTES_MAX {
-        // If another version of Rust hashes in another way, everything is sent again, once.
-        let mut hasher = DefaultHasher::new();
-        name.hash(&mut hasher);
+        let hash = name_hash(&name);
         name.truncate(BYTES_MAX - HASH_BYTES);
-        name.push_str(&format!("_{:016x}", hasher.finish()));
+        name.push_str(&format!("_{hash}"));
     }
     name
+}
+
+/// Returns what stands in a name for a text that is too long or may be a secret. If another version of Rust hashes in
+/// another way, everything is sent again, once.
+pub(crate) fn name_hash(text: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
 }
 
 fn push_byte(name: &mut String, byte: u8) {
