@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use llm_audit_process::exit::WriterExitGuard;
 use llm_audit_process::lock::Mutex;
-use llm_audit_ship::shipper::{AnyShipper, Driver, Waiting, destinations, run};
+use llm_audit_ship::shipper::{AnyShipper, Driver, Trouble, Waiting, destinations, run};
 
 use super::{LogShipping, ShipTo};
 use crate::config::Settings;
@@ -105,8 +105,8 @@ struct ThreadDriver<'a> {
     is_last: bool,
     next_lag: Instant,
     warns: bool,
-    /// The kinds of trouble that were said.
-    said: Vec<&'static str>,
+    trouble: Trouble,
+    refusals: Trouble,
 }
 
 impl<'a> ThreadDriver<'a> {
@@ -117,13 +117,12 @@ impl<'a> ThreadDriver<'a> {
         warns: bool,
     ) -> Self {
         let (exiting, next_lag) = (Some(exiting), Instant::now());
-        Self { thread, dir, exiting, is_last: false, next_lag, warns, said: Vec::new() }
+        let (trouble, refusals) = Default::default();
+        Self { thread, dir, exiting, is_last: false, next_lag, warns, trouble, refusals }
     }
 
-    /// Says a kind of trouble once.
-    fn warn(&mut self, kind: &'static str, trouble: &str) {
-        if self.warns && !self.said.contains(&kind) {
-            self.said.push(kind);
+    fn warn(&self, trouble: &str) {
+        if self.warns {
             let destination = self.thread.health.lock().as_ref().map(|of| of.destination.clone());
             let destination = destination.unwrap_or_default();
             warnings::warn_of_trouble(&format!("shipping to {destination}: {trouble}"));
@@ -161,18 +160,20 @@ impl<'a> ThreadDriver<'a> {
     }
 
     fn note_trouble(&mut self, why: Waiting<'_>) {
-        let (kind, error, then) = match why {
+        let (error, then) = match why {
             Waiting::Destination(why) => {
-                ("destination", why.to_owned(), "; the events stay in the log and are sent later")
+                (why.to_owned(), "; the events stay in the log and are sent later")
             }
-            Waiting::Log(error) => ("log", error.to_string(), "; it is tried again"),
+            Waiting::Log(error) => (error.to_string(), "; it is tried again"),
             Waiting::HeldElsewhere => {
                 let held = "another process ships this log there";
-                ("elsewhere", held.to_owned(), "; this one takes over if that one ends")
+                (held.to_owned(), "; this one takes over if that one ends")
             }
             _ => return self.thread.note(|health| health.error = None),
         };
-        self.warn(kind, &format!("{error}{then}"));
+        if self.trouble.is_news(&error, Instant::now(), false) {
+            self.warn(&format!("{error}{then}"));
+        }
         let is_held_elsewhere = matches!(why, Waiting::HeldElsewhere);
         self.thread.note(|health| {
             health.is_held_elsewhere = is_held_elsewhere;
@@ -201,7 +202,9 @@ impl Driver for ThreadDriver<'_> {
     fn note(&mut self, shipper: &mut dyn AnyShipper) {
         if let Some(why) = shipper.take_refusal() {
             let kept = "refused lines are kept in .ship/refused in the folder of the log";
-            self.warn("refused", &format!("{why}; {kept}"));
+            if self.refusals.is_news(&why, Instant::now(), false) {
+                self.warn(&format!("{why}; {kept}"));
+            }
         }
         self.thread.note(|health| {
             (health.is_held_here, health.is_held_elsewhere) = (true, false);

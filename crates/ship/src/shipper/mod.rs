@@ -13,6 +13,7 @@ mod state;
 mod status;
 #[cfg(test)]
 mod tests;
+mod trouble;
 
 use std::collections::HashMap;
 use std::mem;
@@ -34,6 +35,7 @@ use refused::Refused;
 pub use run::{AnyShipper, Driver, Waiting, run};
 use state::{ShipState, StateFile};
 pub use status::{DestinationStatus, destinations};
+pub use trouble::Trouble;
 
 /// How many files that cannot be read end the reading of a batch.
 const FILE_ERRORS_MAX: usize = 16;
