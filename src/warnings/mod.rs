@@ -44,18 +44,14 @@ pub(crate) fn warn_of_failed_write(path: &Path, error: &io::Error) {
     }
 }
 
-/// Warns about the first file in this process that retention by days would remove if a destination had it, and
-/// why its position cannot be read, if it cannot.
-pub(crate) fn warn_of_waiting_retention(file: &Path, destination: &str, why: Option<&str>) {
+/// Warns about the first file in this process that retention by days would remove if a destination had it.
+pub(crate) fn warn_of_waiting_retention(file: &Path, destination: &str, why: &str) {
     static TOLD: AtomicBool = AtomicBool::new(false);
     if !TOLD.swap(true, Ordering::Relaxed) {
-        let has = match why {
-            None => "does not have all of it".to_owned(),
-            Some(why) => format!("may not have all of it, as its position cannot be read: {why}"),
-        };
         print_to_stderr(&format!(
-            "llm-audit: AUDIT_RETENTION_DAYS keeps {} and later files, because {destination} {has}; \
-             `llm-audit ship forget {destination}` gives the destination up (AUDIT_NOTICES=none silences this)\n",
+            "llm-audit: AUDIT_RETENTION_DAYS keeps {} and later files, because {why}. If nothing should go to \
+             {destination} any more, or its address was mistyped, `llm-audit ship forget {destination}` ends the wait \
+             (AUDIT_NOTICES=none silences this)\n",
             file.display()
         ));
     }

@@ -29,6 +29,18 @@ impl Destination {
         let plain_name = file.name.plain().to_string();
         self.acknowledged.as_ref().map_or(0, |acknowledged| acknowledged.bytes_of(&plain_name))
     }
+
+    /// Describes what it lacks of a file, which may be one that cannot be read.
+    fn why_it_is_waited_for(&self, unread: Option<io::Error>) -> String {
+        let Self { name, acknowledged } = self;
+        match (unread, acknowledged) {
+            (Some(error), _) => format!("the file cannot be read: {error}"),
+            (None, Err(why)) => {
+                format!("{name} may not have all of it, as its position cannot be read: {why}")
+            }
+            (None, Ok(_)) => format!("{name} does not have all of it"),
+        }
+    }
 }
 
 impl Retention {
@@ -75,14 +87,14 @@ impl RetentionPass<'_> {
         if !self.rules.waits || self.destinations.is_empty() {
             return false;
         }
+        let bytes = self.content_bytes(file);
         // If it cannot be opened now, it can later.
-        let bytes = self.content_bytes(file).unwrap_or(u64::MAX);
-        let lacks = |destination: &&Destination| destination.bytes_of(file) < bytes;
+        let needed = *bytes.as_ref().unwrap_or(&u64::MAX);
+        let lacks = |destination: &&Destination| destination.bytes_of(file) < needed;
         let Some(destination) = self.destinations.iter().find(lacks) else { return false };
         if self.rules.warns {
-            let Destination { name, acknowledged } = destination;
-            let why = acknowledged.as_ref().err().map(String::as_str);
-            warnings::warn_of_waiting_retention(&file.path, name, why);
+            let why = destination.why_it_is_waited_for(bytes.err());
+            warnings::warn_of_waiting_retention(&file.path, &destination.name, &why);
         }
         true
     }
