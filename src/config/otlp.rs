@@ -147,7 +147,8 @@ impl ValueKind for CollectorValue {
     type Value = String;
 
     fn accepted(&self) -> String {
-        "a URL that begins with http:// or https://".to_owned()
+        let without = if self.path.is_empty() { "" } else { ", without a query" };
+        format!("a URL that begins with http:// or https://{without}")
     }
 
     fn parse(&self, text: &str) -> Option<String> {
@@ -155,9 +156,12 @@ impl ValueKind for CollectorValue {
         let is_http = ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known));
         let has_host = rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[');
         let is_plain = rest.bytes().all(|byte| byte.is_ascii_graphic());
+        // A path is added to its end.
+        let has_end = self.path.is_empty() || !rest.contains(['?', '#']);
         let rest = if self.path.is_empty() { rest } else { rest.trim_end_matches('/') };
         let scheme = scheme.to_ascii_lowercase();
-        (is_http && has_host && is_plain).then(|| format!("{scheme}://{rest}{}", self.path))
+        (is_http && has_host && is_plain && has_end)
+            .then(|| format!("{scheme}://{rest}{}", self.path))
     }
 
     fn accepts(&self, value: &String) -> bool {
@@ -375,12 +379,12 @@ mod tests {
 
     #[test]
     fn no_credential_is_shown() {
-        for (given, shown) in [
-            ("http://localhost:4318", "http://localhost:4318/v1/metrics"),
-            ("HTTPS://u:p@host/base/", "https://[set]@host/base/v1/metrics"),
-            ("http://host/?api-key=1", "http://host/?[set]"),
+        for (path, given, shown) in [
+            ("/v1/metrics", "http://localhost:4318", "http://localhost:4318/v1/metrics"),
+            ("/v1/metrics", "HTTPS://u:p@host/base/", "https://[set]@host/base/v1/metrics"),
+            ("", "http://host/?api-key=1", "http://host/?[set]"),
         ] {
-            let kind = CollectorValue { path: "/v1/metrics" };
+            let kind = CollectorValue { path };
             assert_eq!(kind.show(&kind.parse(given).unwrap()), shown);
         }
         let headers = HeadersValue.parse("api-key=abc").unwrap();
@@ -391,6 +395,9 @@ mod tests {
     fn a_url_has_a_scheme_and_a_host() {
         for given in ["localhost:4318", "grpc://host", "http://", "http:///v1", "http://a b", ""] {
             assert_eq!(CollectorValue { path: "" }.parse(given), None, "{given}");
+        }
+        for given in ["http://h/?key=a", "http://h/x#y"] {
+            assert_eq!(CollectorValue { path: "/v1/logs" }.parse(given), None, "{given}");
         }
         let own = CollectorValue { path: "" }.parse("http://h:1/x/").unwrap();
         assert_eq!(own, "http://h:1/x/");
