@@ -29,6 +29,13 @@ fn bad_usage_is_told() {
         (&["ship", "--to", "kafka"], "otlp, cloudwatch"),
         (&["ship", "--to", "otlp", "--once", "--follow"], "cannot be used with"),
         (&["ship", "--to", "otlp", "--endpoint", "localhost:4318"], "begins with http://"),
+        (&["ship", "--to", "otlp", "--endpoint", "http://a/?key=b"], "without a query"),
+        (&["ship", "--to", "otlp", "--group", "g"], "--group is for --to cloudwatch"),
+        (&["ship", "--to", "cloudwatch", "--endpoint", "http://a"], "--endpoint is for --to otlp"),
+        #[cfg(feature = "cloudwatch-logs")]
+        (&["ship", "--to", "cloudwatch"], "--stream or AUDIT_CLOUDWATCH_STREAM is needed"),
+        (&["ship", "--to", "otlp", "--follow", "--timeout", "1s"], "cannot be used with"),
+        (&["ship", "--to", "otlp", "--timeout", "soon"], "accepted: 30s, 10m, 1h"),
         (&["ship", "forget", "../x", "--dir", "."], "known: there is none"),
     ] {
         let Run { code, stderr, .. } = run(args);
@@ -43,6 +50,10 @@ fn a_folder_that_nothing_was_shipped_from_has_no_status() {
     let Run { code, stderr, .. } = run(&["ship", "status", "--dir", text(folder.path())]);
     assert_eq!(code, 3);
     assert!(stderr.starts_with("llm-audit: no data: nothing was shipped from "), "{stderr}");
+    let missing = folder.path().join("nope");
+    let Run { code, stderr, .. } = run(&["ship", "status", "--dir", text(&missing)]);
+    assert_eq!(code, 3);
+    assert!(stderr.starts_with("llm-audit: no data: there is no folder "), "{stderr}");
 }
 
 fn text(path: &Path) -> &str {
@@ -180,6 +191,26 @@ mod sent {
         let said: Vec<_> = run.stderr.lines().collect();
         assert_eq!(said.len(), 2, "{said:?}");
         assert!(said[0].contains("503") && said[1].ends_with(" goes on"), "{said:?}");
+    }
+
+    #[test]
+    fn a_dead_destination_is_given_up_after_the_timeout() {
+        let folder = log(3);
+        let dead = "http://127.0.0.1:1";
+        let run = run_with(ship(folder.path(), dead, &["--timeout", "0s"]), |_| Ok(()));
+        assert_eq!((run.code, &run.json()["sent"]), (2, &0.into()), "{run:?}");
+        assert!(run.stderr.contains("does not take events: "), "{}", run.stderr);
+        assert!(run.stderr.ends_with("; --timeout is over\n"), "{}", run.stderr);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_keeps_no_other_one() {
+        let (folder, (url, received)) = (log(3), collector::start());
+        fs::write(folder.path().join("audit-2020-01-01.jsonl.zst"), "damaged").unwrap();
+        let run = shipped(folder.path(), &url);
+        assert_eq!((run.code, &run.json()["sent"]), (2, &3.into()), "{run:?}");
+        assert!(run.stderr.contains("audit-2020-01-01.jsonl.zst"), "{}", run.stderr);
+        assert_eq!(times(&received, 0..3), [1; 3]);
     }
 
     #[test]

@@ -134,7 +134,8 @@ fn parse_milliseconds(text: &str) -> Result<f64, &'static str> {
     Ok(duration.as_millis_f64())
 }
 
-fn parse_duration(text: &str) -> Option<SignedDuration> {
+/// Reads a duration such as `10m`.
+pub(crate) fn parse_duration(text: &str) -> Option<SignedDuration> {
     let span: Span = text.parse().ok()?;
     let duration = span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?;
     (!duration.is_negative()).then_some(duration)

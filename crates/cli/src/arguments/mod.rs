@@ -17,7 +17,7 @@ pub(crate) fn parse_count(text: &str) -> Result<usize, &'static str> {
 pub(crate) use dir::LogDir;
 pub(crate) use environment::help_with_environment;
 pub(crate) use events::{Damage, EventsRead, complain_of_bad_lines, complain_of_damage};
-pub(crate) use filter::{FilterArgs, parse_time};
+pub(crate) use filter::{FilterArgs, parse_duration, parse_time};
 pub(crate) use followed::Followed;
 pub(crate) use input::LogInput;
 pub(crate) use rules::RuleArgs;

@@ -1,6 +1,7 @@
 //! Runs a shipper in the command: progress, trouble, signals, and what was sent at the end.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -8,9 +9,10 @@ use jiff::Timestamp;
 use llm_audit::environment::Environment;
 use llm_audit::shipping::{AnyShipper, LogShipping, ShipTo};
 use llm_audit::{AuditLogger, Builder};
+use llm_audit_log::{REFUSED_FOLDER, SHIP_FOLDER};
 use llm_audit_process::exit::{WriterExitGuard, signal_asks_to_close};
-use llm_audit_ship::shipper::{Driver, Waiting, run};
-use serde_json::json;
+use llm_audit_ship::shipper::{Driver, Trouble, Waiting, run};
+use serde_json::{Value, json};
 
 use super::send::{ShipDestination, ShipSendArgs};
 use crate::ui::{
@@ -39,7 +41,7 @@ pub(super) fn send(
     close_log_on_signals()?;
     // A signal ends the process when it is dropped.
     let _exiting = WriterExitGuard::begin();
-    let mut driver = CommandDriver::new(to.name(), args.follow);
+    let mut driver = CommandDriver::new(to.name(), args);
     run(|| shipping.open(), &mut driver);
     driver.report(args.json)
 }
@@ -62,30 +64,38 @@ fn builder(args: &ShipSendArgs) -> Builder {
 /// Waits in the command, and shows what happens.
 struct CommandDriver {
     destination: String,
+    dir: PathBuf,
     follows: bool,
+    /// How long a destination may take nothing.
+    timeout: Option<Duration>,
+    /// Since when it takes nothing.
+    waits_since: Option<Instant>,
     started: Instant,
     progress: Progress,
     /// Sent and refused before this run. `None` until the position is open.
     before: Option<(u64, u64)>,
     /// Sent and refused until now.
     done: (u64, u64),
-    /// What is wrong now, and was said.
-    trouble: Option<String>,
+    trouble: Trouble,
     /// How much was sent when the log could not be read.
     sent_at_failure: Option<u64>,
-    failure: Option<CommandFailure>,
+    /// The first one, which is reported after what was sent.
+    failure: Option<String>,
 }
 
 impl CommandDriver {
-    fn new(destination: &str, follows: bool) -> Self {
+    fn new(destination: &str, args: &ShipSendArgs) -> Self {
         Self {
             destination: destination.to_owned(),
-            follows,
+            dir: args.dir.path(),
+            follows: args.follow,
+            timeout: args.timeout,
+            waits_since: None,
             started: Instant::now(),
             progress: Progress::new(),
             before: None,
             done: (0, 0),
-            trouble: None,
+            trouble: Trouble::default(),
             sent_at_failure: None,
             failure: None,
         }
@@ -97,53 +107,63 @@ impl CommandDriver {
         (self.done.0.saturating_sub(before.0), self.done.1.saturating_sub(before.1))
     }
 
-    /// Says what is wrong when it begins, and when it has ended.
-    fn say(&mut self, trouble: Option<String>) {
-        if self.trouble.is_some() == trouble.is_some() {
-            return;
+    /// Says what is wrong when it begins, and then at most once a minute.
+    fn say(&mut self, trouble: &str) {
+        if self.trouble.is_news(trouble, Instant::now(), true) {
+            self.progress.clear();
+            complain_on_stderr(trouble);
         }
-        self.progress.clear();
-        match &trouble {
-            Some(trouble) => complain_on_stderr(trouble),
-            None => complain_on_stderr(format_args!("shipping to {} goes on", self.destination)),
+    }
+
+    fn say_that_it_goes_on(&mut self) {
+        self.waits_since = None;
+        if self.trouble.end() {
+            self.progress.clear();
+            complain_on_stderr(format_args!("shipping to {} goes on", self.destination));
         }
-        self.trouble = trouble;
     }
 
     /// Returns whether to go on after a failure of the machine itself. Without `--follow` that is so as long as
     /// something is sent.
     fn goes_on_after(&mut self, error: String) -> bool {
-        let goes_on =
-            self.follows || self.sent_at_failure.replace(self.done.0) != Some(self.done.0);
-        if !goes_on {
-            self.failure = Some(CommandFailure::new(error));
-        } else {
-            self.say(Some(error));
+        if self.follows {
+            self.say(&error);
+            return true;
         }
-        goes_on
+        self.failure.get_or_insert(error);
+        self.sent_at_failure.replace(self.done.0) != Some(self.done.0)
+    }
+
+    /// Returns whether to try again a destination that does not take events.
+    fn waits_for_destination(&mut self, why: &str) -> bool {
+        let destination = &self.destination;
+        let trouble = format!("{destination} does not take events: {why}");
+        let waits = self.waits_since.get_or_insert_with(Instant::now).elapsed();
+        if self.timeout.is_some_and(|timeout| waits >= timeout) {
+            self.failure = Some(format!("{trouble}; --timeout is over"));
+            return false;
+        }
+        self.say(&format!("{trouble}; it is tried again"));
+        true
     }
 
     fn is_to_go_on(&mut self, why: Waiting<'_>) -> bool {
         let destination = &self.destination;
         match why {
-            Waiting::Sent => self.say(None),
+            Waiting::Sent => self.say_that_it_goes_on(),
             Waiting::UpToDate => {
-                self.say(None);
+                self.say_that_it_goes_on();
                 self.progress.clear();
                 return self.follows;
             }
-            Waiting::Destination(why) => {
-                self.say(Some(format!(
-                    "{destination} does not take events: {why}; it is tried again"
-                )));
-            }
+            Waiting::Destination(why) => return self.waits_for_destination(why),
             Waiting::HeldElsewhere if self.follows => {
                 let held = "another process ships this log there; this one takes over when it ends";
-                self.say(Some(format!("{destination}: {held}")));
+                self.say(&format!("{destination}: {held}"));
             }
             Waiting::HeldElsewhere => {
                 let held = format!("another process ships this log to {destination} now");
-                self.failure = Some(CommandFailure::new(held));
+                self.failure = Some(held);
                 return false;
             }
             Waiting::Log(error) => return self.goes_on_after(error.to_string()),
@@ -155,31 +175,49 @@ impl CommandDriver {
     /// Prints what was sent.
     fn report(mut self, as_json: bool) -> Result<CommandExit, CommandFailure> {
         self.progress.clear();
-        if let Some(failure) = self.failure.take() {
-            return Err(failure);
+        let failure = self.failure.take();
+        if failure.is_none() || self.before.is_some() {
+            let mut out = io::stdout().lock();
+            let account = if as_json { self.account_json().to_string() } else { self.account() };
+            let written = writeln!(out, "{account}");
+            CommandFailure::from_report(written.and_then(|()| out.flush()))?;
         }
+        match failure {
+            Some(failure) => Err(CommandFailure::new(failure)),
+            None if self.own().1 > 0 => Ok(CommandExit::Finding),
+            None => Ok(CommandExit::Fine),
+        }
+    }
+
+    fn account_json(&self) -> Value {
+        let ((sent, refused), seconds) = (self.own(), self.started.elapsed().as_secs_f64());
+        let destination = &self.destination;
+        json!({"destination": destination, "sent": sent, "refused": refused, "seconds": seconds})
+    }
+
+    fn account(&self) -> String {
         let ((sent, refused), took) = (self.own(), self.started.elapsed());
-        let mut out = io::stdout().lock();
-        let written = match as_json {
-            true => {
-                let seconds = took.as_secs_f64();
-                let destination = &self.destination;
-                writeln!(
-                    out,
-                    "{}",
-                    json!({"destination": destination, "sent": sent, "refused": refused, "seconds": seconds})
-                )
-            }
-            false => writeln!(
-                out,
-                "{} sent to {} in {}, {refused} of them refused",
-                format_count(sent, "event"),
-                self.destination,
-                format_duration(took.as_secs_f64() * 1e3),
-            ),
-        };
-        CommandFailure::from_report(written.and_then(|()| out.flush()))?;
-        Ok(if refused > 0 { CommandExit::Finding } else { CommandExit::Fine })
+        let taken = format_count(sent.saturating_sub(refused), "event");
+        let took = format_duration(took.as_secs_f64() * 1e3);
+        let account = format!("{taken} sent to {} in {took}, {refused} refused", self.destination);
+        match refused {
+            0 => account,
+            _ => format!("{account}; the refused ones are in {}", self.refused_folder().display()),
+        }
+    }
+
+    fn refused_folder(&self) -> PathBuf {
+        self.dir.join(SHIP_FOLDER).join(REFUSED_FOLDER)
+    }
+
+    fn say_start(&self, shipper: &dyn AnyShipper) {
+        let lag = shipper.lag(Timestamp::now().as_microsecond());
+        let waiting = lag.ok().and_then(|lag| lag.lines).unwrap_or(0);
+        let (dir, destination) = (self.dir.display(), &self.destination);
+        complain_on_stderr(format_args!(
+            "shipping {dir} to {destination}; about {} to send",
+            format_count(waiting, "event")
+        ));
     }
 }
 
@@ -188,7 +226,10 @@ impl Driver for CommandDriver {
         if !self.is_to_go_on(why) {
             return false;
         }
+        let give_up =
+            self.waits_since.zip(self.timeout).and_then(|(at, limit)| at.checked_add(limit));
         let until = Instant::now() + pause;
+        let until = give_up.map_or(until, |give_up| until.min(give_up));
         while !signal_asks_to_close() {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -202,7 +243,9 @@ impl Driver for CommandDriver {
     fn note(&mut self, shipper: &mut dyn AnyShipper) {
         shipper.name().clone_into(&mut self.destination);
         self.done = (shipper.sent(), shipper.refused());
-        self.before.get_or_insert(self.done);
+        if self.before.replace(self.before.unwrap_or(self.done)).is_none() && self.follows {
+            self.say_start(shipper);
+        }
         if let Some(why) = shipper.take_refusal() {
             self.progress.clear();
             complain_on_stderr(format_args!("{} refused events: {why}", self.destination));

@@ -35,20 +35,21 @@ struct ForgetArgs {
 
 const AFTER_HELP: &str = "\
 The position of each destination is in DIR/.ship. It moves only when the destination has acknowledged a
-batch. So a destination that is down is waited for, and a later run continues where this one ended. An
-event may arrive twice, with the same instance and seq. Events that a destination refuses for good are in
+batch. So a destination that is down is waited for, also with --once; --timeout gives up. A later run
+continues where this one ended. Retention by days waits for every destination that was ever named here, also
+for a mistyped one: `ship status` lists them, and `ship forget NAME` ends the wait. An event may arrive twice, with the same instance and seq. Events that a destination refuses for good are in
 DIR/.ship/refused.
 
 Collectors and CloudWatch have the variables that `llm-audit check --help` lists, such as
 OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_HEADERS and AUDIT_CLOUDWATCH_GROUP. Region and credentials of
 AWS come from where its own tools take them.
 
-Exit codes: 0 everything was sent, 1 events were refused, 2 bad usage, a log that cannot be read, or, with
---once, another process ships to this destination, 3 there is no log.
+Exit codes: 0 everything was sent, 1 events were refused, 2 bad usage, a log that cannot be read in full,
+--timeout, or, with --once, another process ships to this destination, 3 there is no log.
 
 Examples:
   llm-audit ship --to otlp --endpoint http://localhost:4318
-  llm-audit ship --to cloudwatch --follow --dir /var/log/agents
+  llm-audit ship --to cloudwatch --stream web-1 --follow --dir /var/log/agents
   llm-audit ship status";
 
 pub(crate) fn run_ship(args: &ShipArgs) -> Result<CommandExit, CommandFailure> {

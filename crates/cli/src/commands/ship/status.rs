@@ -33,6 +33,10 @@ Exit codes: 0 fine, 1 events were refused or lost, or a position is damaged, 3 n
 
 pub(super) fn run_status(args: &ShipStatusArgs) -> Result<CommandExit, CommandFailure> {
     let dir = args.dir.path();
+    if !dir.try_exists().unwrap_or(true) {
+        complain_on_stderr(format_args!("no data: there is no folder {}", dir.display()));
+        return Ok(CommandExit::NoData);
+    }
     let all = destinations(&dir, Timestamp::now().as_microsecond()).map_err(failure)?;
     if all.is_empty() {
         complain_on_stderr(format_args!("no data: nothing was shipped from {}", dir.display()));
@@ -57,7 +61,8 @@ fn print_status(all: &[DestinationStatus], out: &mut impl Write) -> io::Result<(
     let mut table = Table::new(1, header.map(str::to_owned).to_vec());
     for of in all {
         let waiting = match of.lag.lines {
-            Some(lines) => lines.to_string(),
+            Some(0) => "0".to_owned(),
+            Some(lines) => format!("~{lines}"),
             None => format!("{} bytes", of.lag.bytes),
         };
         let behind =
