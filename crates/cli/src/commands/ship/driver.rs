@@ -66,9 +66,9 @@ struct CommandDriver {
     destination: String,
     dir: PathBuf,
     follows: bool,
-    /// How long a destination may take nothing.
+    /// How long a destination may not take a batch.
     timeout: Option<Duration>,
-    /// Since when it takes nothing.
+    /// Since when it does not take this one.
     waits_since: Option<Instant>,
     started: Instant,
     progress: Progress,
@@ -79,7 +79,7 @@ struct CommandDriver {
     trouble: Trouble,
     /// How much was sent when the log could not be read.
     sent_at_failure: Option<u64>,
-    /// The first one, which is reported after what was sent.
+    /// The last one, which is reported after what was sent.
     failure: Option<String>,
 }
 
@@ -126,11 +126,14 @@ impl CommandDriver {
     /// Returns whether to go on after a failure of the machine itself. Without `--follow` that is so as long as
     /// something is sent.
     fn goes_on_after(&mut self, error: String) -> bool {
+        self.waits_since = None;
         if self.follows {
             self.say(&error);
             return true;
         }
-        self.failure.get_or_insert(error);
+        if let Some(earlier) = self.failure.replace(error.clone()).filter(|of| *of != error) {
+            complain_on_stderr(earlier);
+        }
         self.sent_at_failure.replace(self.done.0) != Some(self.done.0)
     }
 

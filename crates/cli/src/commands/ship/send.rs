@@ -14,7 +14,7 @@ pub(super) struct ShipSendArgs {
     /// Send what is there, and end [default]. It waits for a destination that does not answer
     #[arg(long, conflicts_with = "follow")]
     once: bool,
-    /// Give up when the destination has taken nothing for so long, such as 10m
+    /// Give up when the destination has not taken a batch for so long, such as 10m
     #[arg(long, value_name = "DURATION", value_parser = parse_time_limit, conflicts_with = "follow")]
     pub(super) timeout: Option<Duration>,
     /// Go on until a signal, and take over from another process that ends
