@@ -19,7 +19,7 @@ use crate::zst;
 const PART_BYTES: Range<u64> = 64 << 10..8 << 20;
 
 /// A file that was changed later than this long ago may still be being copied here.
-const SETTLED_AFTER: Duration = Duration::from_hours(1);
+const SETTLED_AFTER: Duration = Duration::from_secs(60 * 60);
 
 /// The path that stands for standard input.
 const STDIN: &str = "-";

@@ -303,7 +303,7 @@ mod tests {
         let error = follow.next_line().map(|_| ()).unwrap_err().to_string();
         assert_eq!(news_or_error(&mut follow), (vec!["b".to_owned()], Some(error.clone())));
         let file = File::options().append(true).open(&path).unwrap();
-        file.set_modified(SystemTime::now() - Duration::from_hours(2)).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(2 * 60 * 60)).unwrap();
         assert_eq!(news_or_error(&mut follow), (vec![], Some(error)));
         let mut again = Follow::resume(dir.path(), follow.positions().cloned());
         for follow in [&mut follow, &mut again] {
