@@ -201,11 +201,13 @@ impl Client {
         let sent = sent.and_then(|body| self.post(&body, limit));
         sent.map_err(|cause| {
             let (is_final, is_failure) = (cause.is_final(), cause.is_failure());
+            let is_unanswered = cause.is_unanswered();
             let why = Error(cause).to_string();
             let after = self.busy_until.take().map(|until| until - Instant::now());
             match is_final {
                 true => SendError::Refused { why },
                 false if is_failure => SendError::Failed { why, after },
+                false if is_unanswered => SendError::Unanswered { why },
                 false => SendError::Later { why, after },
             }
         })
@@ -250,6 +252,14 @@ impl Cause {
     fn is_failure(&self) -> bool {
         match self {
             Self::Status(status) => status.is_server_error() && !self.may_pass(),
+            _ => false,
+        }
+    }
+
+    /// Returns whether the connection ended without an answer, or no answer came in time.
+    fn is_unanswered(&self) -> bool {
+        match self {
+            Self::Unreachable(ureq::Error::Timeout(_)) => true,
             Self::Unreachable(ureq::Error::Io(error)) => matches!(
                 error.kind(),
                 ErrorKind::ConnectionReset

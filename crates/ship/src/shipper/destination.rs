@@ -9,6 +9,13 @@ use llm_audit_log::Line;
 
 use super::Origin;
 
+/// How often in a row a destination may fail with the same items before they may be the reason, and how often with a
+/// part of them.
+const FAILURES_MAX: u32 = 8;
+const FAILURES_AGAIN_MAX: u32 = 2;
+/// How often in a row it may leave the same items without an answer.
+const UNANSWERED_MAX: u32 = 3;
+
 /// A place that lines go to. Implementations send; reading, retries and positions are those of the
 /// [`Shipper`](super::Shipper).
 pub trait Destination: fmt::Debug {
@@ -95,17 +102,44 @@ pub enum SendError {
         /// The pause that the destination asks for.
         after: Option<Duration>,
     },
-    /// The destination answered that it failed, and others may fare better. If it does so again and again, these items
-    /// may be the reason.
+    /// The destination ended the connection or did not answer in time. Fewer items may get through. They are never
+    /// refused for it.
+    Unanswered {
+        /// What happened.
+        why: String,
+    },
+    /// The destination answered that it failed, and others may fare better. If it does so again and again, and accepts
+    /// others meanwhile, these items are the reason.
     Failed {
         /// What the destination says.
         why: String,
         /// The pause that the destination asks for.
         after: Option<Duration>,
     },
-    /// It will never take them, at least one of them.
+    /// It will never take them, at least one of them. If it says so of everything, its settings are the reason.
     Refused {
         /// What the destination says.
         why: String,
     },
+}
+
+impl SendError {
+    /// How often in a row it happens before the items may be the reason; `None` if they never are.
+    pub(super) fn tries(&self, has_failed: bool) -> Option<u32> {
+        match self {
+            Self::Later { .. } => None,
+            Self::Unanswered { .. } => Some(UNANSWERED_MAX),
+            Self::Failed { .. } if has_failed => Some(FAILURES_AGAIN_MAX),
+            Self::Failed { .. } => Some(FAILURES_MAX),
+            Self::Refused { .. } => Some(1),
+        }
+    }
+
+    /// What happened, and the pause that the destination asks for.
+    pub(super) fn into_parts(self) -> (String, Option<Duration>) {
+        match self {
+            Self::Later { why, after } | Self::Failed { why, after } => (why, after),
+            Self::Unanswered { why } | Self::Refused { why } => (why, None),
+        }
+    }
 }

@@ -39,8 +39,6 @@ pub use trouble::Trouble;
 
 /// How many files that cannot be read end the reading of a batch.
 const FILE_ERRORS_MAX: usize = 16;
-/// How often in a row a destination may fail with the same lines before they count as the reason.
-const FAILURES_MAX: u32 = 8;
 /// How much of the log before its position a destination is shown at the start.
 const RECALLED_BYTES_MAX: u64 = 4 << 20;
 
@@ -54,8 +52,11 @@ const RECALLED_BYTES_MAX: u64 = 4 << 20;
 /// that was sent are skipped. Others are sent again: those without a number, and those of a logger that is not among
 /// the last 256. So are all lines of a file that was away when the folder was read, and came back.
 ///
-/// Its memory is that of one batch, whose size the destination limits: with OTLP some 20 MB. A line of up to 64 MiB is
-/// sent too, and takes up to six times its length.
+/// A line is refused for good only if the destination accepts others after it first did not take it. A destination that
+/// refuses everything, or fails with everything, is waited for. The last line of a quiet log so waits for the next one.
+///
+/// Its memory is that of one batch, whose size the destination limits: with OTLP some 20 MB. While everything is
+/// refused it is that of two. A line of up to 64 MiB is sent too, and takes up to six times its length.
 ///
 /// It has no thread: somebody calls [`ship`](Self::ship) again and again.
 #[derive(Debug)]
@@ -69,6 +70,8 @@ pub struct Shipper<D: Destination> {
     /// What was read and not acknowledged.
     batch: Batch<D::Item>,
     last_refusal: Option<String>,
+    /// How long to wait. It begins anew when the destination accepts something.
+    backoff: Backoff,
     /// Whether the position is on the disk.
     is_saved: bool,
     /// A line as it is parsed.
@@ -111,6 +114,7 @@ impl<D: Destination> Shipper<D> {
             destination,
             batch: Batch::default(),
             last_refusal: None,
+            backoff: Backoff::default(),
             is_saved: true,
             parsed: Vec::new(),
         };
@@ -245,47 +249,77 @@ impl<D: Destination> Shipper<D> {
         first_error
     }
 
-    /// Sends a shipment until the destination has acknowledged or refused it, or was found to refuse a part of it.
+    /// Sends a shipment until the destination has acknowledged or refused it, or until it is split or put last.
     /// Returns `false` if `wait` does.
     fn send(
         &mut self,
         shipment: &Shipment,
         wait: &mut impl FnMut(Duration, &str) -> bool,
     ) -> Result<bool, Error> {
-        let (mut backoff, mut failures) = (Backoff::default(), 0);
+        let mut failures = 0;
         loop {
             let sent = match self.batch.refused.take() {
                 Some(refused) => Ok(refused),
                 None => self.destination.send(shipment.part, self.batch.items(shipment)),
             };
-            let is_failure = matches!(sent, Err(SendError::Failed { .. }));
-            failures = if is_failure { failures + 1 } else { 0 };
-            let refused = match sent {
-                Ok(rejected) => rejected,
-                Err(SendError::Later { why, after } | SendError::Failed { why, after })
-                    if failures < FAILURES_MAX =>
-                {
-                    if wait(backoff.next(after), &why) {
-                        continue;
-                    }
-                    return Ok(false);
-                }
-                Err(_) if self.batch.split_shipment() => return Ok(true),
-                Err(
-                    SendError::Refused { why }
-                    | SendError::Failed { why, .. }
-                    | SendError::Later { why, .. },
-                ) => Rejected { count: 1, places: None, why },
+            let error = match sent {
+                Ok(rejected) => return self.finish(shipment, rejected).map(|()| true),
+                Err(error) => error,
             };
-            if refused.count > 0
-                && let Err(error) = self.keep_refused(shipment, &refused)
-            {
-                self.batch.refused = Some(refused);
-                return Err(error);
+            let tries = error.tries(shipment.has_failed());
+            failures = if tries.is_some() { failures + 1 } else { 0 };
+            if tries.is_some_and(|tries| failures >= tries) {
+                return self.give_way(shipment, error, wait);
             }
-            self.batch.finish_shipment();
+            let (why, after) = error.into_parts();
+            if !wait(self.backoff.next(after), &why) {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Finds out whether a shipment is the reason of an error. It is split. A single item is refused for good only if
+    /// the destination has accepted others since: otherwise it may fail with everything, or its settings be wrong. It
+    /// is then put last, and lines that came meanwhile go before it.
+    fn give_way(
+        &mut self,
+        shipment: &Shipment,
+        error: SendError,
+        wait: &mut impl FnMut(Duration, &str) -> bool,
+    ) -> Result<bool, Error> {
+        if self.batch.split_shipment() {
             return Ok(true);
         }
+        let is_answer = !matches!(error, SendError::Unanswered { .. });
+        let (mut why, after) = error.into_parts();
+        if is_answer && self.batch.has_accepted_since(shipment) {
+            let rejected = Rejected { count: 1, places: None, why };
+            return self.finish(shipment, rejected).map(|()| true);
+        }
+        self.batch.put_last();
+        if is_answer {
+            why = format!("everything is refused so far: {why}; nothing is given up");
+        }
+        if !wait(self.backoff.next(after), &why) {
+            return Ok(false);
+        }
+        self.read_batch().map(|()| true)
+    }
+
+    /// Takes note of what the destination made of a shipment.
+    fn finish(&mut self, shipment: &Shipment, rejected: Rejected) -> Result<(), Error> {
+        if rejected.count > 0
+            && let Err(error) = self.keep_refused(shipment, &rejected)
+        {
+            self.batch.refused = Some(rejected);
+            return Err(error);
+        }
+        let has_accepted = rejected.count < self.batch.items(shipment).len() as u64;
+        if has_accepted {
+            self.backoff = Backoff::default();
+        }
+        self.batch.finish_shipment(has_accepted);
+        Ok(())
     }
 
     /// Keeps the lines, so that nothing is lost that only the destination does not want.

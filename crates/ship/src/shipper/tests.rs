@@ -12,6 +12,10 @@ struct Flaky {
     rng: fastrand::Rng,
     /// Whether it is trusted to work.
     is_well: bool,
+    /// What it answers instead of taking anything, one after the other.
+    errors: Vec<SendError>,
+    /// The sizes of the requests that it got.
+    sizes: Vec<usize>,
     came: BTreeMap<u64, u64>,
     /// Those that it has acknowledged, or would have if the answer had come.
     copies_allowed: BTreeSet<u64>,
@@ -50,6 +54,10 @@ impl Destination for Flaky {
     fn send(&mut self, part: usize, items: &[Shipped<u64>]) -> Result<Rejected, SendError> {
         let seqs: Vec<_> = items.iter().map(|item| item.item).collect();
         assert!(seqs.iter().all(|seq| seq % 2 == part as u64) && !seqs.is_empty());
+        self.sizes.push(items.len());
+        if let Some(error) = self.errors.pop() {
+            return Err(error);
+        }
         if !self.is_well && self.rng.u8(0..4) == 0 {
             return Err(later("down"));
         }
@@ -118,6 +126,8 @@ fn ship_at_random(seed: u64) {
     let mut flaky = Flaky {
         rng: rng.fork(),
         is_well: false,
+        errors: Vec::new(),
+        sizes: Vec::new(),
         came: BTreeMap::new(),
         copies_allowed: BTreeSet::new(),
     };
@@ -174,6 +184,8 @@ fn well() -> Flaky {
     Flaky {
         rng: fastrand::Rng::with_seed(1),
         is_well: true,
+        errors: Vec::new(),
+        sizes: Vec::new(),
         came: BTreeMap::new(),
         copies_allowed: BTreeSet::new(),
     }
@@ -289,12 +301,12 @@ fn a_destination_is_known_before_it_has_anything() {
     assert_eq!((status().name, status().positions, status().sent), ("flaky".into(), vec![], 0));
     assert_eq!(status().lag, shipper.lag(event_time()).unwrap());
     shipper.ship(|_, _| true).unwrap();
-    append(dir.path(), 0, &event(7));
+    append(dir.path(), 0, &(event(7) + &event(9)));
     shipper.ship(|_, _| true).unwrap();
     let expected = DestinationStatus {
         name: "flaky".to_owned(),
         positions: shipper.state.positions.clone(),
-        sent: 2,
+        sent: 3,
         refused: 1,
         lost: 0,
         until: Some(event_time()),
@@ -383,7 +395,7 @@ fn a_position_that_could_not_be_kept_is_kept_later() {
 #[test]
 fn what_could_not_be_kept_is_not_sent_again() {
     let dir = tempfile::tempdir().unwrap();
-    append(dir.path(), 0, &(start() + &event(10) + &event(20) + &event(27) + &event(37)));
+    append(dir.path(), 0, &(start() + &event(10) + &event(27) + &event(29) + &event(37)));
     let mut shipper = Shipper::open(dir.path(), well()).unwrap().unwrap();
     // A file in the place of the folder.
     let refused = dir.path().join(".ship/refused");
@@ -391,7 +403,7 @@ fn what_could_not_be_kept_is_not_sent_again() {
     assert!(shipper.ship(|_, _| true).is_err() && shipper.ship(|_, _| true).is_err());
     fs::remove_file(&refused).unwrap();
     assert_eq!(shipper.ship(|_, _| true).unwrap(), Progress::Sent(4));
-    assert_eq!(shipper.destination.came, BTreeMap::from([(10, 1), (20, 1)]));
+    assert_eq!(shipper.destination.came, BTreeMap::from([(10, 1), (29, 1)]));
     assert_eq!((refused_in(dir.path()).len(), shipper.refused()), (2, 2));
 }
 
@@ -456,4 +468,96 @@ fn only_a_position_can_be_forgotten() {
     fs::write(dir.path().join("other.json"), "x").unwrap();
     assert!(!forget(&logs, "../../other").unwrap() && !forget(&logs, "flakey").unwrap());
     assert!(dir.path().join("other.json").exists() && !logs.join(".ship/flakey.lock").exists());
+}
+
+fn failed(why: &str) -> SendError {
+    SendError::Failed { why: why.to_owned(), after: None }
+}
+
+fn refused(why: &str) -> SendError {
+    SendError::Refused { why: why.to_owned() }
+}
+
+/// Ships six lines to a destination that answers with these errors first.
+fn ship_after(error: &SendError, times: usize) -> (Shipper<Flaky>, Vec<String>) {
+    let dir = tempfile::tempdir().unwrap();
+    append(dir.path(), 0, &(start() + &(1..=6).map(|n| event(n * 2)).collect::<String>()));
+    let flaky = Flaky { errors: vec![error.clone(); times], ..well() };
+    let mut shipper = Shipper::open(dir.path(), flaky).unwrap().unwrap();
+    let mut waits = Vec::new();
+    let wait = |_: Duration, why: &str| {
+        waits.push(why.to_owned());
+        true
+    };
+    assert_eq!(shipper.ship(wait).unwrap(), Progress::Sent(6));
+    assert!(!dir.path().join(".ship/refused").exists());
+    (shipper, waits)
+}
+
+#[test]
+fn a_destination_that_takes_nothing_is_waited_for() {
+    let unanswered = SendError::Unanswered { why: "closed".to_owned() };
+    for error in [failed("500"), refused("400"), unanswered, later("503")] {
+        let (shipper, waits) = ship_after(&error, 200);
+        assert_eq!((shipper.sent(), shipper.refused()), (6, 0), "{error:?}");
+        let expected = (1..=6).map(|n| (n * 2, 1));
+        assert_eq!(shipper.destination.came, expected.collect(), "{error:?}");
+        let is_said = waits.iter().any(|why| {
+            why.starts_with("everything is refused so far: ")
+                && why.ends_with("; nothing is given up")
+        });
+        assert_eq!(is_said, matches!(error, SendError::Failed { .. } | SendError::Refused { .. }));
+        assert!(waits.len() > 30, "it pauses: {waits:?}");
+    }
+}
+
+#[test]
+fn requests_without_an_answer_become_smaller() {
+    let (shipper, waits) = ship_after(&SendError::Unanswered { why: "late".to_owned() }, 3);
+    assert_eq!((&*shipper.destination.sizes, waits.len()), (&[6, 6, 6, 3, 3][..], 2));
+}
+
+#[test]
+fn a_part_of_what_failed_is_tried_twice() {
+    let (shipper, waits) = ship_after(&failed("500"), 10);
+    let expected = [6, 6, 6, 6, 6, 6, 6, 6, 3, 3, 1, 2, 3];
+    assert_eq!((&*shipper.destination.sizes, waits.len()), (&expected[..], 8));
+}
+
+/// Whether it is the line or the settings shows with the next one.
+#[test]
+fn a_line_that_is_refused_alone_waits_for_the_next_one() {
+    let dir = tempfile::tempdir().unwrap();
+    append(dir.path(), 0, &(start() + &event(7)));
+    let mut shipper = Shipper::open(dir.path(), well()).unwrap().unwrap();
+    let mut waits = 0;
+    let wait = |_: Duration, _: &str| {
+        waits += 1;
+        if waits == 3 {
+            append(dir.path(), 0, &event(9));
+        }
+        true
+    };
+    assert_eq!(shipper.ship(wait).unwrap(), Progress::Sent(2));
+    assert_eq!((waits, shipper.refused(), shipper.sent()), (3, 1, 2));
+    assert_eq!(refused_in(dir.path()), [7]);
+    assert_eq!(shipper.ship(|_, _| true).unwrap(), Progress::UpToDate);
+}
+
+/// A batch that is full takes some more lines, so that they show it.
+#[test]
+fn a_full_batch_that_is_refused_grows_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let poison = |seqs: std::ops::Range<u64>| seqs.map(|n| event(n * 10 + 7)).collect::<String>();
+    append(dir.path(), 0, &(start() + &poison(0..13) + &event(201) + &poison(13..40)));
+    let mut shipper = Shipper::open(dir.path(), well()).unwrap().unwrap();
+    assert_eq!(shipper.ship(|_, _| true).unwrap(), Progress::Sent(24));
+    assert_eq!((shipper.refused(), shipper.destination.came.len()), (23, 1));
+    let mut left = 100;
+    let wait = |_: Duration, _: &str| {
+        left -= 1;
+        left > 0
+    };
+    assert_eq!(shipper.ship(wait).unwrap(), Progress::Interrupted);
+    assert_eq!((shipper.refused(), shipper.sent()), (23, 24), "nothing says that it is the lines");
 }

@@ -202,17 +202,26 @@ fn what_is_refused_is_found_by_halves_and_kept() {
 /// A collector that fails because of one record does so for ever.
 #[test]
 fn what_a_collector_fails_with_again_and_again_is_found_by_halves_and_kept() {
-    for failure in ["500 Internal Server Error", ""] {
-        let dir = folder(&log());
-        let fails = [failure; 8];
-        let heads = [&["200 OK"][..], &fails, &["200 OK"], &fails].concat();
-        let (settings, received) = collector(answers(&heads));
-        let (mut shipper, waits) = ship(dir.path(), &settings);
-        assert_eq!((waits, shipper.sent(), shipper.refused()), (14, 4, 1), "{failure}");
-        assert!(shipper.take_refusal().is_some());
-        assert_eq!(received.iter().count(), heads.len());
-        assert_eq!(refused_in(dir.path()), event(SECOND, 4, ""));
-    }
+    let dir = folder(&log());
+    let fails = ["500 Internal Server Error"; 10];
+    let heads = [&["200 OK"][..], &fails[..8], &["200 OK"], &fails[8..]].concat();
+    let (settings, received) = collector(answers(&heads));
+    let (mut shipper, waits) = ship(dir.path(), &settings);
+    assert_eq!((waits, shipper.sent(), shipper.refused()), (8, 4, 1));
+    assert!(shipper.take_refusal().is_some());
+    assert_eq!(received.iter().count(), heads.len());
+    assert_eq!(refused_in(dir.path()), event(SECOND, 4, ""));
+}
+
+/// A load balancer without a collector takes connections and ends them.
+#[test]
+fn a_connection_that_is_closed_refuses_nothing() {
+    let dir = folder(&log());
+    let heads = [&["200 OK"][..], &[""; 3], &["200 OK"], &[""; 30], &["200 OK"]].concat();
+    let (settings, received) = collector(answers(&heads));
+    let (shipper, waits) = ship(dir.path(), &settings);
+    assert_eq!((waits, shipper.sent(), shipper.refused()), (32, 4, 0));
+    assert_eq!(received.iter().count(), heads.len());
 }
 
 /// Those are answers of a collector that is busy, or of something before it. They say nothing about the records.
