@@ -37,11 +37,11 @@ impl Lag {
                 files += 1;
                 seen.look_at(file, offset);
             }
-            bytes += waiting;
+            bytes = waiting.saturating_add(bytes);
         }
         // Lines of other programs may have no time.
         let since = seen.oldest.or(state.until).filter(|_| bytes > 0);
-        let seconds = since.map(|since| (now - since).max(0) as f64 / 1e6);
+        let seconds = since.map(|since| now.saturating_sub(since).max(0) as f64 / 1e6);
         Ok(Self { bytes, lines: seen.lines_in(bytes), seconds })
     }
 }
@@ -68,8 +68,8 @@ impl SeenLines {
         let mut lines = Lines::of_part(file, offset..u64::MAX);
         for _ in 0..LINES_MAX {
             let Ok(Some(mut entry)) = lines.next_line() else { return };
-            self.lines += 1;
-            self.bytes += entry.bytes.len() as u64 + 1;
+            self.lines = self.lines.saturating_add(1);
+            self.bytes = self.bytes.saturating_add(entry.bytes.len() as u64 + 1);
             let time = entry.parse().ok().and_then(|line| line.timestamp());
             self.oldest = self.oldest.into_iter().chain(time).min();
         }

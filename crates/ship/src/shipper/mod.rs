@@ -132,6 +132,7 @@ impl<D: Destination> Shipper<D> {
         &mut self,
         mut wait: impl FnMut(Duration, &str) -> bool,
     ) -> Result<Progress, Error> {
+        self.hold()?;
         let read = if self.batch.len() == 0 { self.read_batch() } else { Ok(()) };
         while let Some(shipment) = self.batch.next_shipment() {
             if !self.send(&shipment, &mut wait)? {
@@ -169,6 +170,12 @@ impl<D: Destination> Shipper<D> {
     /// that was just being sent is counted although it may have arrived.
     pub fn lost(&self) -> u64 {
         self.state.lost
+    }
+
+    /// Files that retention removed without knowing how many of their events were sent. If there are any, at least
+    /// [`lost`](Self::lost) events are lost.
+    pub fn lost_files(&self) -> u64 {
+        self.state.lost_files
     }
 
     /// What the destination said when it refused lines last, since the last call.
@@ -325,7 +332,7 @@ impl<D: Destination> Shipper<D> {
     /// Keeps the lines, so that nothing is lost that only the destination does not want.
     fn keep_refused(&mut self, shipment: &Shipment, refused: &Rejected) -> Result<(), Error> {
         self.refused.keep(&self.batch.refused_lines(shipment, refused))?;
-        self.state.refused += refused.count;
+        self.state.refused = self.state.refused.saturating_add(refused.count);
         self.last_refusal = Some(refused.why.clone());
         Ok(())
     }
@@ -334,15 +341,23 @@ impl<D: Destination> Shipper<D> {
     fn keep_position(&mut self) -> Result<(), Error> {
         let positions = mem::take(&mut self.batch.positions);
         self.state.until = self.batch.until.or(self.state.until);
-        self.state.sent += self.batch.len() as u64;
-        self.state.sent_bytes += self.batch.bytes() as u64;
+        // A position is a file, and may say anything.
+        self.state.sent = self.state.sent.saturating_add(self.batch.len() as u64);
+        self.state.sent_bytes = self.state.sent_bytes.saturating_add(self.batch.bytes() as u64);
         self.batch.clear();
         self.is_saved &= positions == self.state.positions;
         self.state.positions = positions;
         if !self.is_saved {
+            self.hold()?;
             self.file.save(&self.state)?;
             self.is_saved = true;
         }
+        Ok(())
+    }
+
+    /// Makes sure that nobody else ships to the destination, also if the folder of the positions was removed.
+    fn hold(&mut self) -> Result<(), Error> {
+        self.is_saved &= !self.file.hold()?;
         Ok(())
     }
 }

@@ -27,6 +27,9 @@ pub(super) struct ShipState {
     /// Events that retention removed before they were sent.
     #[serde(default)]
     pub(super) lost: u64,
+    /// Files that retention removed without knowing how many of their events were sent.
+    #[serde(default)]
+    pub(super) lost_files: u64,
     /// The time of the last line that was sent, in microseconds since the Unix epoch.
     pub(super) until: Option<i64>,
 }
@@ -47,8 +50,11 @@ impl ShipState {
     /// Takes note of a line of the log, which may report that events were removed before this destination had them.
     pub(super) fn note_lost(&mut self, line: &Line<'_>, destination: &str) {
         if let (true, Some(ReadNotice::Retired(retired))) = (line.is_own(), ReadNotice::of(line)) {
-            let lost = retired.unshipped.get(destination).copied().flatten();
-            self.lost = self.lost.saturating_add(lost.unwrap_or(0));
+            match retired.unshipped.get(destination) {
+                Some(Some(lost)) => self.lost = self.lost.saturating_add(*lost),
+                Some(None) => self.lost_files = self.lost_files.saturating_add(1),
+                None => {}
+            }
         }
     }
 }
@@ -71,6 +77,25 @@ impl StateFile {
         let name = format!("{destination}.json");
         let lock = lock.map(PrivateFile::new);
         Ok(lock.map(|lock| Self { folder: folder.clone(), name, lock }))
+    }
+
+    /// Takes the lock again if its file was removed, since others could take it then. Returns whether it had to.
+    pub(super) fn hold(&mut self) -> Result<bool, Error> {
+        let name = format!("{}.lock", self.destination());
+        if self.folder.is_held(&name, &self.lock) {
+            return Ok(false);
+        }
+        let path = self.folder.path();
+        let folder = PrivateFolder::create(path).map_err(|error| Error::io(path, error))?;
+        match Self::lock(&folder, self.destination())? {
+            Some(again) => *self = again,
+            None => return Err(Error::busy(self.destination())),
+        }
+        Ok(true)
+    }
+
+    fn destination(&self) -> &str {
+        self.name.trim_end_matches(".json")
     }
 
     /// Reads the position. Without a file it is the beginning of the log. It is then written, so that retention waits

@@ -24,6 +24,9 @@ pub struct DestinationStatus {
     pub refused: u64,
     /// Events that retention removed before they were sent.
     pub lost: u64,
+    /// Files that retention removed without knowing how many of their events were sent. If there are any, at least
+    /// `lost` events are lost.
+    pub lost_files: u64,
     /// The time of the last line that was sent, in microseconds since the Unix epoch.
     pub until: Option<i64>,
     /// How far it is behind the log.
@@ -56,6 +59,6 @@ fn status_of(dir: &Path, name: String, now: i64) -> Result<Option<DestinationSta
     let path = dir.join(SHIP_FOLDER).join(format!("{name}.json"));
     let Some(state) = ShipState::read(&path)? else { return Ok(None) };
     let lag = Lag::of(dir, &state, now)?;
-    let ShipState { positions, sent, refused, lost, until, .. } = state;
-    Ok(Some(DestinationStatus { name, positions, sent, refused, lost, until, lag }))
+    let ShipState { positions, sent, refused, lost, lost_files, until, .. } = state;
+    Ok(Some(DestinationStatus { name, positions, sent, refused, lost, lost_files, until, lag }))
 }

@@ -309,6 +309,7 @@ fn a_destination_is_known_before_it_has_anything() {
         sent: 3,
         refused: 1,
         lost: 0,
+        lost_files: 0,
         until: Some(event_time()),
         lag: Lag { lines: Some(0), ..Lag::default() },
     };
@@ -330,12 +331,14 @@ fn what_retention_removed_is_counted_as_lost() {
              \"data\":{{\"file\":\"x\",\"unshipped\":{{{unshipped}}}}}}}\n"
         )
     };
-    let lost = retired(r#""flaky":3,"other":5"#) + &retired(r#""other":7"#);
+    let lost = retired(r#""flaky":3,"other":5"#) + &retired(r#""other":null"#) + &retired(r#""flaky":null"#);
     append(dir.path(), 0, &(start() + &lost + &event(2) + &retired(r#""flaky":1"#)));
     for _ in 0..2 {
         let mut shipper = Shipper::open(dir.path(), well()).unwrap().unwrap();
         while shipper.ship(|_, _| true).unwrap() != Progress::UpToDate {}
-        assert_eq!((shipper.sent(), shipper.lost()), (1, 4));
+        assert_eq!((shipper.sent(), shipper.lost(), shipper.lost_files()), (1, 4, 1));
+        let status = destinations(dir.path(), 0).unwrap().pop().unwrap().unwrap();
+        assert_eq!((status.lost, status.lost_files), (4, 1));
     }
 }
 
@@ -560,4 +563,43 @@ fn a_full_batch_that_is_refused_grows_once() {
     };
     assert_eq!(shipper.ship(wait).unwrap(), Progress::Interrupted);
     assert_eq!((shipper.refused(), shipper.sent()), (23, 24), "nothing says that it is the lines");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_position_that_was_removed_is_held_again_unless_somebody_else_has_it() {
+    let dir = tempfile::tempdir().unwrap();
+    append(dir.path(), 0, &(start() + &event(2)));
+    let mut shipper = Shipper::open(dir.path(), well()).unwrap().unwrap();
+    shipper.ship(|_, _| true).unwrap();
+    fs::remove_dir_all(dir.path().join(".ship")).unwrap();
+    assert_eq!(shipper.ship(|_, _| true).unwrap(), Progress::UpToDate);
+    assert!(Shipper::open(dir.path(), well()).unwrap().is_none(), "it is held again");
+    assert_eq!(destinations(dir.path(), 0).unwrap()[0].as_ref().unwrap().sent, 1);
+    fs::remove_dir_all(dir.path().join(".ship")).unwrap();
+    let _other = Shipper::open(dir.path(), well()).unwrap().unwrap();
+    append(dir.path(), 0, &event(4));
+    let error = shipper.ship(|_, _| true).unwrap_err().to_string();
+    assert_eq!(error, "somebody is sending to flaky now");
+    assert_eq!(shipper.destination.came, BTreeMap::from([(2, 1)]));
+}
+
+#[test]
+fn a_position_with_any_numbers_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    append(dir.path(), 0, &(start() + &event(2)));
+    drop(Shipper::open(dir.path(), well()).unwrap());
+    let path = dir.path().join(".ship/flaky.json");
+    let mut state: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    for name in ["sent", "sent_bytes", "refused", "lost", "lost_files"] {
+        state[name] = u64::MAX.into();
+    }
+    state["until"] = i64::MIN.into();
+    fs::write(&path, state.to_string()).unwrap();
+    assert!(destinations(dir.path(), i64::MAX).unwrap()[0].is_ok());
+    let mut shipper = Shipper::open(dir.path(), well()).unwrap().unwrap();
+    append(dir.path(), 0, &(event(7) + &event(9)));
+    assert_eq!(shipper.ship(|_, _| true).unwrap(), Progress::Sent(3));
+    assert_eq!((shipper.sent(), shipper.refused()), (u64::MAX, u64::MAX));
+    assert!(shipper.lag(i64::MAX).is_ok());
 }
