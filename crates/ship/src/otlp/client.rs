@@ -11,7 +11,7 @@ use flate2::write::GzEncoder;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use ureq::Agent;
-use ureq::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use ureq::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use super::OtlpSettings;
@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_secs(3_600);
 pub(super) const USER_AGENT: &str = concat!("llm-audit/", env!("CARGO_PKG_VERSION"));
 /// The longest part of an answer that is read.
-const ANSWER_BYTES_MAX: u64 = 64 << 10;
+const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// The longest part of a collector's message that is shown.
 const MESSAGE_CHARS_MAX: usize = 200;
 
@@ -44,7 +44,8 @@ enum Cause {
     #[cfg(feature = "otlp-grpc")]
     Runtime(io::Error),
     Unreachable(ureq::Error),
-    Status(StatusCode),
+    /// With the path of the URL, without what may follow it.
+    Status(StatusCode, String),
     Partial {
         points: i64,
         message: String,
@@ -99,7 +100,10 @@ impl fmt::Display for Error {
                 f.write_str("the address of the collector is not a URL")
             }
             Cause::Unreachable(error) => write!(f, "cannot reach the collector: {error}"),
-            Cause::Status(status) => write!(f, "the collector answered {status}"),
+            Cause::Status(status, path) if is_about_path(*status) => {
+                write!(f, "the collector answered {status} to {path:?}")
+            }
+            Cause::Status(status, _) => write!(f, "the collector answered {status}"),
             Cause::Partial { points, message } => {
                 write!(f, "the collector refused {points} data points: {message:?}")
             }
@@ -115,6 +119,36 @@ impl std::error::Error for Error {
             _ => None,
         }
     }
+}
+
+/// What a collector answers to a request that it took.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    /// As the collector names it.
+    pub(super) content_type: Option<String>,
+    pub(super) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(super) fn is_json(&self) -> bool {
+        self.has_type("application/json")
+    }
+
+    /// Whether it is longer than what is read of it, and not a page of something else.
+    pub(super) fn is_cut(&self) -> bool {
+        let is_of_collector = self.is_json() || self.has_type("application/x-protobuf");
+        self.body.len() > ANSWER_BYTES_MAX && is_of_collector
+    }
+
+    fn has_type(&self, expected: &str) -> bool {
+        let essence = self.content_type.as_deref().and_then(|of| of.split(';').next());
+        essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(expected))
+    }
+}
+
+/// Returns whether an answer says that something else is at the path.
+fn is_about_path(status: StatusCode) -> bool {
+    status.is_redirection() || matches!(status.as_u16(), 404 | 405)
 }
 
 pub(super) struct Client {
@@ -158,13 +192,13 @@ impl Client {
         })
     }
 
-    /// Sends a request, and tries again until the time is over. Returns the answer's body.
+    /// Sends a request, and tries again until the time is over.
     pub(super) fn send(
         &mut self,
         request: &[u8],
         limit: Duration,
         mut wait: impl FnMut(Duration) -> bool,
-    ) -> Result<Vec<u8>, Error> {
+    ) -> Result<Answer, Error> {
         let body = self.packed(request).map_err(|error| Error(Cause::Packing(error)))?;
         let until = Instant::now() + limit;
         let busy = self.busy_until.take_if(|busy| *busy < until);
@@ -191,12 +225,12 @@ impl Client {
         }
     }
 
-    /// Sends a request once. Returns the answer's body.
+    /// Sends a request once.
     pub(super) fn send_once(
         &mut self,
         request: &[u8],
         limit: Duration,
-    ) -> Result<Vec<u8>, SendError> {
+    ) -> Result<Answer, SendError> {
         let sent = self.packed(request).map_err(Cause::Packing);
         let sent = sent.and_then(|body| self.post(&body, limit));
         sent.map_err(|cause| {
@@ -213,7 +247,7 @@ impl Client {
         })
     }
 
-    fn post(&mut self, body: &[u8], limit: Duration) -> Result<Vec<u8>, Cause> {
+    fn post(&mut self, body: &[u8], limit: Duration) -> Result<Answer, Cause> {
         let mut request = self.agent.post(&self.endpoint);
         if let Some(headers) = request.headers_mut() {
             headers.extend(self.headers.clone());
@@ -222,12 +256,16 @@ impl Client {
         let mut answer = request.send(body).map_err(Cause::Unreachable)?;
         if !answer.status().is_success() {
             self.busy_until = retry_after(&answer).map(|after| Instant::now() + after);
-            return Err(Cause::Status(answer.status()));
+            let path =
+                self.endpoint.parse::<Uri>().map_or(String::new(), |uri| uri.path().to_owned());
+            return Err(Cause::Status(answer.status(), path));
         }
         // Whatever becomes of the answer, the collector has taken the request.
-        let mut body = Vec::new();
-        let _cut = answer.body_mut().as_reader().take(ANSWER_BYTES_MAX).read_to_end(&mut body);
-        Ok(body)
+        let content_type = answer.headers().get(header::CONTENT_TYPE);
+        let content_type = content_type.and_then(|of| of.to_str().ok()).map(shown);
+        let (mut body, bytes) = (Vec::new(), ANSWER_BYTES_MAX as u64 + 1);
+        let _cut = answer.body_mut().as_reader().take(bytes).read_to_end(&mut body);
+        Ok(Answer { content_type, body })
     }
 
     fn packed(&self, request: &[u8]) -> io::Result<Vec<u8>> {
@@ -245,13 +283,13 @@ impl Cause {
     /// Returns whether the collector will never take a request: the answer is about the request itself. Others, such
     /// as 401, 404 and 415, are about settings or the collector, and these can be changed.
     fn is_final(&self) -> bool {
-        matches!(self, Self::Status(status) if matches!(status.as_u16(), 400 | 413 | 422))
+        matches!(self, Self::Status(status, _) if matches!(status.as_u16(), 400 | 413 | 422))
     }
 
     /// Returns whether the collector itself failed, and not because it is busy: it may do so with every attempt.
     fn is_failure(&self) -> bool {
         match self {
-            Self::Status(status) => status.is_server_error() && !self.may_pass(),
+            Self::Status(status, _) => status.is_server_error() && !self.may_pass(),
             _ => false,
         }
     }
@@ -274,7 +312,7 @@ impl Cause {
     /// Returns whether the same request may be taken later, by the specification of OTLP.
     fn may_pass(&self) -> bool {
         match self {
-            Self::Status(status) => matches!(status.as_u16(), 429 | 502..=504),
+            Self::Status(status, _) => matches!(status.as_u16(), 429 | 502..=504),
             Self::Unreachable(error) => matches!(
                 error,
                 ureq::Error::Io(_)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::client::{Client, Error};
+use super::client::{Answer, Client, Error};
 use super::grpc::GrpcClient;
 use super::{OtlpProtocol, OtlpSettings};
 use crate::shipper::SendError;
@@ -24,11 +24,14 @@ impl Connection {
         })
     }
 
-    /// Sends an encoded request once. Returns the encoded answer.
-    pub(super) fn send(&mut self, request: Vec<u8>) -> Result<Vec<u8>, SendError> {
+    /// Sends an encoded request once.
+    pub(super) fn send(&mut self, request: Vec<u8>) -> Result<Answer, SendError> {
         match self {
             Self::Http(client, timeout) => client.send_once(&request, *timeout),
-            Self::Grpc(client) => client.send_once(request),
+            Self::Grpc(client) => {
+                let body = client.send_once(request)?;
+                Ok(Answer { body, ..Answer::default() })
+            }
         }
     }
 }

@@ -19,7 +19,7 @@ use prost::encoding::{WireType, double, encode_key, encode_varint, encoded_len_v
 use prost::{DecodeError, Message};
 
 use super::OtlpSettings;
-use super::client::{Error, shown};
+use super::client::{Answer, Error, shown};
 use super::connection::Connection;
 use super::name::collectors_name;
 use crate::mapping::{self, Attribute, AttributeValue, Mapper, Record, resource_of};
@@ -64,7 +64,7 @@ pub struct OtlpEvents {
     mapper: Mapper,
     /// Attributes of every resource.
     resource: Vec<(String, String)>,
-    /// The encoded resources of the loggers, by instance. Lines of other programs have none.
+    /// The encoded resources of the loggers whose origin is known, by instance.
     resources: HashMap<String, Arc<[u8]>>,
     scope: Vec<u8>,
 }
@@ -118,7 +118,10 @@ impl OtlpEvents {
         let attributes = resource_of(instance, origin, &self.resource);
         let resource = with_attributes(&Resource::default(), RESOURCE_ATTRIBUTES, &attributes);
         let resource: Arc<[u8]> = resource.into();
-        self.resources.insert(instance.to_owned(), Arc::clone(&resource));
+        // Its `audit.start` may come later.
+        if origin.is_some() {
+            self.resources.insert(instance.to_owned(), Arc::clone(&resource));
+        }
         resource
     }
 
@@ -192,15 +195,42 @@ impl Destination for OtlpEvents {
         let request = self.request(items);
         let connection = self.connections[part].as_mut();
         let answer = connection.expect("only parts that are sent have items").send(request)?;
-        let rejected = if part == SPANS { rejected_spans(&answer) } else { rejected_logs(&answer) };
         // A page of something else, such as of a proxy.
-        let (count, why) = rejected.map_err(|_| SendError::Later {
-            why: "the answer is not one of a collector".to_owned(),
-            after: None,
+        let (count, why) = rejected_of(part, &answer).ok_or_else(|| {
+            let content_type = answer.content_type.as_deref().unwrap_or("no content type");
+            let why = format!("answered 200 with {content_type}, not as a collector");
+            SendError::Later { why, after: None }
         })?;
         let count = u64::try_from(count).unwrap_or(0).min(items.len() as u64);
-        Ok(Rejected { count, places: None, why: shown(&why) })
+        let why = match &*shown(&why) {
+            "" => format!("the collector refused {count} of {} without a reason", items.len()),
+            why => why.to_owned(),
+        };
+        Ok(Rejected { count, places: None, why })
     }
+}
+
+/// Returns how many records a collector did not take, and why. `None` if the answer is not one of a collector.
+fn rejected_of(part: usize, answer: &Answer) -> Option<(i64, String)> {
+    if answer.body.is_empty() || answer.is_cut() {
+        return Some((0, String::new()));
+    }
+    if answer.is_json() {
+        return rejected_in_json(part, &answer.body);
+    }
+    match part {
+        SPANS => rejected_spans(&answer.body).ok(),
+        _ => rejected_logs(&answer.body).ok(),
+    }
+}
+
+/// Some collectors answer in JSON, whatever they are asked in. Its numbers may be texts.
+fn rejected_in_json(part: usize, answer: &[u8]) -> Option<(i64, String)> {
+    let answer: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(answer).ok()?;
+    let Some(partial) = answer.get("partialSuccess") else { return Some((0, String::new())) };
+    let count = &partial[if part == SPANS { "rejectedSpans" } else { "rejectedLogRecords" }];
+    let count = count.as_i64().or_else(|| count.as_str()?.parse().ok());
+    Some((count.unwrap_or(0), partial["errorMessage"].as_str().unwrap_or_default().to_owned()))
 }
 
 fn rejected_spans(answer: &[u8]) -> Result<(i64, String), DecodeError> {

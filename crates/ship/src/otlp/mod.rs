@@ -154,7 +154,8 @@ impl OtlpExporter {
         // Also if the collector refused a part: it must not get that again.
         self.sent = (figures, now);
         // An answer that cannot be read says nothing about a part.
-        let answer = ExportMetricsServiceResponse::decode(answer.as_slice()).unwrap_or_default();
+        let answer =
+            ExportMetricsServiceResponse::decode(answer.body.as_slice()).unwrap_or_default();
         match answer.partial_success.filter(|part| part.rejected_data_points > 0) {
             Some(part) => Err(Error::partial(part.rejected_data_points, &part.error_message)),
             None => Ok(()),

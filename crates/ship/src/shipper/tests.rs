@@ -331,7 +331,9 @@ fn what_retention_removed_is_counted_as_lost() {
              \"data\":{{\"file\":\"x\",\"unshipped\":{{{unshipped}}}}}}}\n"
         )
     };
-    let lost = retired(r#""flaky":3,"other":5"#) + &retired(r#""other":null"#) + &retired(r#""flaky":null"#);
+    let lost = retired(r#""flaky":3,"other":5"#)
+        + &retired(r#""other":null"#)
+        + &retired(r#""flaky":null"#);
     append(dir.path(), 0, &(start() + &lost + &event(2) + &retired(r#""flaky":1"#)));
     for _ in 0..2 {
         let mut shipper = Shipper::open(dir.path(), well()).unwrap().unwrap();

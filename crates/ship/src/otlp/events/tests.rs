@@ -312,3 +312,80 @@ fn grpc_without_its_feature_is_an_error_that_names_it() {
     let error = OtlpEvents::new(Some(settings.clone()), Some(settings)).unwrap_err().to_string();
     assert_eq!(error, "gRPC needs the feature otlp-grpc");
 }
+
+/// Ships a log of one log record. Returns what the destination refused, and why it waited.
+fn ship_one(heads_and_bodies: &[(&str, &[u8])]) -> (Option<String>, Vec<String>) {
+    let dir = folder(&event(FIRST, 1, ""));
+    let answers = heads_and_bodies.iter().map(|(head, body)| ((*head).to_owned(), body.to_vec()));
+    let (settings, _received) = collector(answers.collect());
+    let events = OtlpEvents::new(settings.clone(), &settings).unwrap();
+    let mut shipper = Shipper::open(dir.path(), events).unwrap().unwrap();
+    let mut waits = Vec::new();
+    let wait = |_: Duration, why: &str| {
+        waits.push(why.to_owned());
+        true
+    };
+    assert_eq!(shipper.ship(wait).unwrap(), Progress::Sent(1));
+    (shipper.take_refusal(), waits)
+}
+
+#[test]
+fn an_answer_in_json_or_a_long_one_is_one_of_a_collector() {
+    const JSON: &str = "200 OK\r\ncontent-type: application/json; charset=utf-8";
+    let partial =
+        ExportLogsPartialSuccess { rejected_log_records: 0, error_message: "w".repeat(70_000) };
+    let long = ExportLogsServiceResponse { partial_success: Some(partial) }.encode_to_vec();
+    for (head, body) in [
+        (JSON, &b"{}"[..]),
+        (JSON, br#"{"partialSuccess":{}}"#),
+        (JSON, br#"{"partialSuccess":{"rejectedLogRecords":"0","errorMessage":"slow down"}}"#),
+        ("200 OK\r\ncontent-type: application/x-protobuf", &long),
+        ("200 OK\r\ncontent-type: text/plain", b""),
+    ] {
+        assert_eq!(ship_one(&[(head, body)]), (None, Vec::new()), "{head}");
+    }
+    for count in ["1", "\"1\""] {
+        let body =
+            format!(r#"{{"partialSuccess":{{"rejectedLogRecords":{count},"errorMessage":"no"}}}}"#);
+        assert_eq!(ship_one(&[(JSON, body.as_bytes())]), (Some("no".to_owned()), Vec::new()));
+    }
+}
+
+#[test]
+fn another_answer_is_named_by_its_type() {
+    let long = "x".repeat(70_000);
+    for (head, body, expected) in [
+        ("200 OK\r\ncontent-type: text/html", long.as_bytes(), "text/html"),
+        ("200 OK\r\ncontent-type: application/json", b"ok", "application/json"),
+        ("200 OK", b"ok", "no content type"),
+    ] {
+        let why = format!("answered 200 with {expected}, not as a collector");
+        assert_eq!(ship_one(&[(head, body), ("200 OK", b"")]), (None, vec![why]));
+    }
+}
+
+#[test]
+fn a_wrong_path_is_named() {
+    for status in ["404 Not Found", "301 Moved Permanently"] {
+        let why = format!("the collector answered {status} to \"/v1/metrics\"");
+        assert_eq!(ship_one(&[(status, b""), ("200 OK", b"")]), (None, vec![why]));
+    }
+}
+
+#[test]
+fn a_part_that_is_refused_without_a_reason_has_a_message() {
+    let partial =
+        ExportLogsPartialSuccess { rejected_log_records: 1, error_message: String::new() };
+    let answer = ExportLogsServiceResponse { partial_success: Some(partial) }.encode_to_vec();
+    let why = "the collector refused 1 of 1 without a reason".to_owned();
+    assert_eq!(ship_one(&[("200 OK", &answer)]), (Some(why), Vec::new()));
+}
+
+#[test]
+fn a_resource_is_made_again_when_its_logger_is_known() {
+    let dir = folder(&[event(FIRST, 1, ""), started(FIRST, "one"), event(FIRST, 2, "")].concat());
+    let (settings, received) = collector(answers(&["200 OK"]));
+    ship_lines(dir.path(), &settings, 2);
+    let found: Vec<_> = received.iter().flat_map(|request| records(&request)).collect();
+    assert_eq!(found, [log_record("unknown_service", 1), log_record("one", 2)]);
+}
