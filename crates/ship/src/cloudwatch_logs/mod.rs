@@ -12,6 +12,7 @@ use std::io;
 use std::ops::Range;
 use std::time::Duration;
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::config::retry::RetryConfig;
 use aws_sdk_cloudwatchlogs::config::timeout::TimeoutConfig;
@@ -110,6 +111,8 @@ impl CloudWatchLogs {
         }
         match put {
             Ok(answer) => Ok(answer.rejected_log_events_info),
+            // An earlier request arrived, and its answer did not.
+            Err(error) if is_there_already(&error) => Ok(None),
             // Only what is wrong with the events themselves is final. Whatever is wrong with credentials, permissions
             // or the service can be mended.
             Err(error) if is_invalid(&error) => Err(SendError::Refused { why: text(&error) }),
@@ -119,7 +122,7 @@ impl CloudWatchLogs {
 
     /// Returns what becomes of a failure that may pass. A client keeps the region and the credentials that it found at
     /// first, or that it found none, so another one is made unless the service itself answers that it is busy or failed.
-    fn failure<E>(&mut self, error: &SdkError<E>) -> SendError
+    fn failure<E: 'static>(&mut self, error: &SdkError<E>) -> SendError
     where
         SdkError<E>: ProvideErrorMetadata + std::error::Error,
     {
@@ -237,20 +240,36 @@ fn is_missing(error: &SdkError<PutLogEventsError>) -> bool {
     error.as_service_error().is_some_and(PutLogEventsError::is_resource_not_found_exception)
 }
 
+fn is_there_already(error: &SdkError<PutLogEventsError>) -> bool {
+    error.as_service_error().is_some_and(PutLogEventsError::is_data_already_accepted_exception)
+}
+
 fn is_invalid(error: &SdkError<PutLogEventsError>) -> bool {
     error.as_service_error().is_some_and(PutLogEventsError::is_invalid_parameter_exception)
 }
 
 /// Of an answer only the code is shown: the text of a refused signature repeats the session's token.
-fn text<E>(error: &SdkError<E>) -> String
+fn text<E: 'static>(error: &SdkError<E>) -> String
 where
     SdkError<E>: ProvideErrorMetadata + std::error::Error,
 {
-    match error.code() {
-        Some(code) => format!("CloudWatch answered {code}"),
+    match (error.code(), error.raw_response()) {
+        (Some(code), _) => format!("CloudWatch answered {code}"),
         // Not its sources: they repeat whatever a proxy has answered.
-        None => format!("CloudWatch cannot be asked: {error}"),
+        (None, Some(_)) => format!("CloudWatch cannot be asked: {error}"),
+        (None, None) => format!("CloudWatch cannot be asked: {}", causes(error)),
     }
+}
+
+/// Returns the causes of an error that has no answer, such as that there is no region. Those of credentials that cannot
+/// be loaded are left out, since they repeat what their provider has answered.
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let (mut text, mut next) = (error.to_string(), error.source());
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source().filter(|_| !cause.is::<CredentialsError>());
+    }
+    text
 }
 
 /// The names that the service takes. It would answer others as it answers bad events.

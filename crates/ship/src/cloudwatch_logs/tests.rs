@@ -182,6 +182,8 @@ fn a_client_that_cannot_ask_is_made_again() {
     let dir = folder(&[line(1, "2026-11-29T23:00:00Z", "")]);
     let (refused, waits) = ship(dir.path(), destination.unwrap(), 1);
     assert_eq!((refused, waits.len(), made.load(Ordering::Relaxed)), (0, 2, 3), "{waits:?}");
+    assert!(waits[0].contains("no identity resolver"), "{waits:?}");
+    assert!(waits[1].contains("Connection refused"), "{waits:?}");
 }
 
 #[test]
@@ -190,14 +192,31 @@ fn what_the_service_does_not_store_is_counted_and_kept() {
     let dir = folder(&lines);
     let old = json!({"rejectedLogEventsInfo": {"tooOldLogEventEndIndex": 1}});
     let invalid = failure(400, "InvalidParameterException");
-    let service = service([(200, old), invalid]);
+    // The second line alone shows nothing. The third is taken, so it is the second itself.
+    let service = service([(200, old), invalid.clone(), (200, json!({})), invalid]);
     let (refused, waits) = ship(dir.path(), service.destination, 3);
-    assert_eq!((refused, waits), (2, Vec::new()));
+    assert_eq!((refused, waits.len()), (2, 1));
     let files = fs::read_dir(dir.path().join(".ship/refused")).unwrap();
     let kept: Vec<_> =
         files.map(|file| fs::read_to_string(file.unwrap().path()).unwrap()).collect();
     assert_eq!(kept, [lines[..2].join("\n") + "\n"]);
-    assert_eq!(service.requests.try_iter().count(), 3);
+    assert_eq!(service.requests.try_iter().count(), 4);
+}
+
+#[test]
+fn events_that_are_there_already_are_acknowledged() {
+    let dir = folder(&[line(1, "2026-11-29T23:00:00Z", "")]);
+    let service = service([failure(400, "DataAlreadyAcceptedException")]);
+    assert_eq!(ship(dir.path(), service.destination, 1), (0, Vec::new()));
+    assert_eq!(service.requests.try_iter().count(), 1);
+}
+
+/// What a provider of credentials has answered may contain a token.
+#[test]
+fn causes_end_at_credentials() {
+    let error = CredentialsError::provider_error("token 12345");
+    let text = text(&SdkError::<PutLogEventsError>::construction_failure(error));
+    assert!(text.contains("loading credentials") && !text.contains("12345"), "{text}");
 }
 
 #[test]
