@@ -101,7 +101,7 @@ async fn answer(
     stream.send_trailers(trailers).unwrap();
 }
 
-/// A span and a log record.
+/// Two spans and a log record.
 fn folder() -> tempfile::TempDir {
     let line = |seq: u64, rest: &str| {
         format!(
@@ -112,7 +112,8 @@ fn folder() -> tempfile::TempDir {
         )
     };
     let dir = tempfile::tempdir().unwrap();
-    let text = line(1, ",\"latency_ms\":9") + &line(2, "");
+    let took = ",\"latency_ms\":9";
+    let text = line(1, took) + &line(2, took) + &line(3, "");
     fs::write(dir.path().join("audit-2026-11-29.jsonl"), text).unwrap();
     dir
 }
@@ -127,7 +128,7 @@ fn ship(settings: &OtlpSettings) -> (u64, Vec<(Duration, String)>) {
         waits.push((pause, why.to_owned()));
         true
     };
-    assert_eq!(shipper.ship(wait).unwrap(), Progress::Sent(2));
+    assert_eq!(shipper.ship(wait).unwrap(), Progress::Sent(3));
     (shipper.refused(), waits)
 }
 
@@ -170,21 +171,24 @@ fn what_is_refused_is_counted() {
     let partial =
         ExportLogsPartialSuccess { rejected_log_records: 1, error_message: "too long".to_owned() };
     let answer = ExportLogsServiceResponse { partial_success: Some(partial) }.encode_to_vec();
-    let invalid = Status::invalid_argument("bad");
-    let (settings, received) = collector(vec![Err(invalid), Ok(answer)]);
+    let invalid = || Err(Status::invalid_argument("bad"));
+    // Both spans, the first, the second, and the log record.
+    let answers = vec![invalid(), Ok(Vec::new()), invalid(), Ok(answer)];
+    let (settings, received) = collector(answers);
     assert_eq!(ship(&settings), (2, Vec::new()));
-    assert_eq!(received.try_iter().count(), 2);
+    assert_eq!(received.try_iter().count(), 4);
 }
 
 /// A message that is too large for the collector is one of them.
 #[test]
 fn what_the_collector_fails_with_again_and_again_is_refused() {
     let fails = Status::resource_exhausted("larger than max");
-    let mut answers: Vec<Answer> = vec![Err(fails); 8];
+    let mut answers: Vec<Answer> = vec![Err(fails); 10];
+    answers.insert(8, Ok(Vec::new()));
     answers.push(Ok(Vec::new()));
     let (settings, _received) = collector(answers);
     let (refused, waits) = ship(&settings);
-    assert_eq!((refused, waits.len()), (1, 7));
+    assert_eq!((refused, waits.len()), (1, 8));
 }
 
 #[test]
