@@ -52,7 +52,8 @@ pub(super) fn run_status(args: &ShipStatusArgs) -> Result<CommandExit, CommandFa
     };
     CommandFailure::from_report(written.and_then(|()| out.flush()))?;
     damaged.iter().for_each(complain_on_stderr);
-    let is_whole = known.iter().all(|of| of.refused == 0 && of.lost == 0) && damaged.is_empty();
+    let has_all = |of: &DestinationStatus| of.refused == 0 && of.lost == 0 && of.lost_files == 0;
+    let is_whole = known.iter().all(has_all) && damaged.is_empty();
     Ok(if is_whole { CommandExit::Fine } else { CommandExit::Finding })
 }
 
@@ -68,8 +69,10 @@ fn print_status(all: &[DestinationStatus], out: &mut impl Write) -> io::Result<(
         let behind =
             of.lag.seconds.map_or("-".to_owned(), |seconds| format_duration(seconds * 1e3));
         let until = of.until.map_or("-".to_owned(), format_time);
-        let counts = [of.sent, of.refused, of.lost].map(|count| count.to_string());
-        table.push([vec![of.name.clone()], counts.to_vec(), vec![waiting, behind, until]].concat());
+        let at_least = if of.lost_files > 0 { "at least " } else { "" };
+        let lost = format!("{at_least}{}", of.lost);
+        let counts = vec![of.sent.to_string(), of.refused.to_string(), lost];
+        table.push([vec![of.name.clone()], counts, vec![waiting, behind, until]].concat());
     }
     let columns = terminal_columns().unwrap_or(usize::MAX);
     table.lines(columns).iter().try_for_each(|line| writeln!(out, "{line}"))
@@ -84,6 +87,7 @@ fn status_json(all: &[DestinationStatus]) -> Value {
             "sent": of.sent,
             "refused": of.refused,
             "lost": of.lost,
+            "lost_files": of.lost_files,
             "last_event": of.until.and_then(time),
             "lag": {"events": of.lag.lines, "bytes": of.lag.bytes, "seconds": of.lag.seconds},
             "positions": of.positions.iter().map(file).collect::<Vec<_>>(),
