@@ -11,7 +11,7 @@ use crate::shipper::SendError;
 #[derive(Debug)]
 pub(super) enum Connection {
     /// With the time that a request may take.
-    Http(Client, Duration),
+    Http(Box<Client>, Duration),
     Grpc(GrpcClient),
 }
 
@@ -19,7 +19,9 @@ impl Connection {
     /// Makes a connection. `method` is what gRPC calls; over HTTP the endpoint has a path.
     pub(super) fn new(settings: &OtlpSettings, method: &'static str) -> Result<Self, Error> {
         Ok(match settings.protocol {
-            OtlpProtocol::HttpProtobuf => Self::Http(Client::new(settings)?, settings.timeout),
+            OtlpProtocol::HttpProtobuf => {
+                Self::Http(Box::new(Client::new(settings)?), settings.timeout)
+            }
             OtlpProtocol::Grpc => Self::Grpc(GrpcClient::new(settings, method)?),
         })
     }
