@@ -52,7 +52,7 @@ pub struct ShippingHealth {
     pub lag_events: Option<u64>,
     /// Bytes of the files that the destination has not got.
     pub lag_bytes: Option<u64>,
-    /// The age of the last event that was sent, if others wait, in whole seconds.
+    /// The age of the oldest event that waits, in whole seconds.
     pub lag_seconds: Option<u64>,
     /// Events that were sent since the position was begun, with those that were refused.
     pub sent: u64,
@@ -60,6 +60,8 @@ pub struct ShippingHealth {
     pub refused: u64,
     /// Events that retention removed before they were sent.
     pub lost: u64,
+    /// Files that retention removed before they were sent, and whose events it could not count.
+    pub lost_files: u64,
     /// What keeps the shipper from its work now.
     pub error: Option<String>,
 }
@@ -156,6 +158,7 @@ impl ShippingHealth {
             "sent": self.sent,
             "refused": self.refused,
             "lost": self.lost,
+            "lost_files": self.lost_files,
             "error": self.error,
         })
     }

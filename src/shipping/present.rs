@@ -156,6 +156,7 @@ impl<'a> ThreadDriver<'a> {
             health.lag_events = status.lag.lines;
             health.lag_seconds = status.lag.seconds.map(|seconds| seconds as u64);
             health.lost = status.lost;
+            health.lost_files = status.lost_files;
         });
     }
 

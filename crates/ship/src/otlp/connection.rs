@@ -12,7 +12,7 @@ use crate::shipper::SendError;
 pub(super) enum Connection {
     /// With the time that a request may take.
     Http(Box<Client>, Duration),
-    Grpc(GrpcClient),
+    Grpc(Box<GrpcClient>),
 }
 
 impl Connection {
@@ -22,7 +22,7 @@ impl Connection {
             OtlpProtocol::HttpProtobuf => {
                 Self::Http(Box::new(Client::new(settings)?), settings.timeout)
             }
-            OtlpProtocol::Grpc => Self::Grpc(GrpcClient::new(settings, method)?),
+            OtlpProtocol::Grpc => Self::Grpc(Box::new(GrpcClient::new(settings, method)?)),
         })
     }
 

@@ -121,8 +121,8 @@ fn without_capture_what_comes_back_has_no_content() {
         let mut mapper = Mapper::new(captures);
         let log = LogRecord { attributes: attributes.clone(), ..LogRecord::default() };
         let span = Span { attributes: attributes.clone(), ..Span::default() };
-        let mut events = mapped_logs(&mut mapper, "llm-audit", vec![log]);
-        events.extend(mapped_spans(&mut mapper, "llm-audit", vec![span]));
+        let mut events = mapped_logs(&mapper, "llm-audit", vec![log]);
+        events.extend(mapped_spans(&mapper, "llm-audit", vec![span]));
         for event in events {
             let mut members: Vec<_> = event.data.keys().collect();
             members.sort();

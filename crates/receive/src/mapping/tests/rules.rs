@@ -83,7 +83,7 @@ fn processes_have_numbers_of_their_own() {
 fn a_function_of_codex_is_not_another_call_of_its_tool() {
     let attributes = vec![text("tool_name", "exec_command"), text("model", "gpt-5-codex")];
     let span = Span { name: "codex.dispatch".to_owned(), attributes, ..Span::default() };
-    let event = only(mapped_spans(&mut Mapper::default(), "any", vec![span]));
+    let event = only(mapped_spans(&Mapper::default(), "any", vec![span]));
     assert_eq!((&*event.event_type, &*event.action), ("span.end", "codex.dispatch"));
     assert_eq!(event.data["tool"], "exec_command");
 }
@@ -275,12 +275,12 @@ fn without_capture_no_name_of_an_instrumentation_lets_content_in() {
         let one = attributes[at..=at].to_vec();
         for (captures, is_there) in [(false, false), (true, true)] {
             let mut mapper = Mapper::new(captures);
-            let event = only(mapped_logs(&mut mapper, "any", vec![log(one.clone())]));
+            let event = only(mapped_logs(&mapper, "any", vec![log(one.clone())]));
             assert_eq!(format!("{event:?}").contains(content), is_there, "{one:?} {event:?}");
         }
     }
     let others = vec![text("gen_ai.new", "short"), text("own", &long)];
-    let event = only(mapped_logs(&mut Mapper::new(false), "any", vec![log(others)]));
+    let event = only(mapped_logs(&Mapper::new(false), "any", vec![log(others)]));
     assert_eq!(event.data["attributes"], json!({"gen_ai.new": "short", "own": long}));
 }
 
@@ -288,7 +288,7 @@ fn without_capture_no_name_of_an_instrumentation_lets_content_in() {
 fn a_url_has_no_query_and_a_latency_is_not_negative() {
     let of = |name, value| {
         let attributes = vec![text("event.name", "claude_code.api_error"), text(name, value)];
-        only(mapped_logs(&mut Mapper::default(), "any", vec![log(attributes)]))
+        only(mapped_logs(&Mapper::default(), "any", vec![log(attributes)]))
     };
     for url in ["https://a.example/b?c#d", "https://a.example/b#d?c", "https://a.example/b"] {
         assert_eq!(of("url.full", url).data["url"], "https://a.example/b");
@@ -308,7 +308,7 @@ fn bodies_of_prompts_are_content() {
                 body: Some(AnyValue { value: Some(Any::StringValue("To Oslo?".to_owned())) }),
                 ..LogRecord::default()
             };
-            let event = only(mapped_logs(&mut Mapper::new(captures), "any", vec![record]));
+            let event = only(mapped_logs(&Mapper::new(captures), "any", vec![record]));
             assert_eq!(format!("{event:?}").contains("To Oslo?"), captures, "{event:?}");
         }
     }

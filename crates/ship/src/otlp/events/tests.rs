@@ -318,7 +318,7 @@ fn ship_one(heads_and_bodies: &[(&str, &[u8])]) -> (Option<String>, Vec<String>)
     let dir = folder(&event(FIRST, 1, ""));
     let answers = heads_and_bodies.iter().map(|(head, body)| ((*head).to_owned(), body.to_vec()));
     let (settings, _received) = collector(answers.collect());
-    let events = OtlpEvents::new(settings.clone(), &settings).unwrap();
+    let events = OtlpEvents::new(Some(settings.clone()), Some(settings)).unwrap();
     let mut shipper = Shipper::open(dir.path(), events).unwrap().unwrap();
     let mut waits = Vec::new();
     let wait = |_: Duration, why: &str| {

@@ -120,6 +120,7 @@ fn failure(status: &Status) -> SendError {
         {
             SendError::Failed { why, after }
         }
+        Code::DeadlineExceeded => SendError::Unanswered { why },
         _ => SendError::Later { why, after },
     }
 }
