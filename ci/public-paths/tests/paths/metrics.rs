@@ -146,6 +146,7 @@ fields!(ShippingHealth {
     sent: u64,
     refused: u64,
     lost: u64,
+    lost_files: u64,
     error: Option<String>,
 });
 

@@ -118,7 +118,7 @@ fn without_capture_what_comes_back_has_no_content() {
     for (captures, expected) in
         [(true, &["completion", "model", "origin", "prompt"][..]), (false, &["model", "origin"])]
     {
-        let mut mapper = Mapper::new(captures);
+        let mapper = Mapper::new(captures);
         let log = LogRecord { attributes: attributes.clone(), ..LogRecord::default() };
         let span = Span { attributes: attributes.clone(), ..Span::default() };
         let mut events = mapped_logs(&mapper, "llm-audit", vec![log]);

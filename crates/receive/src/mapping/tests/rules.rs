@@ -274,7 +274,7 @@ fn without_capture_no_name_of_an_instrumentation_lets_content_in() {
     for at in 0..attributes.len() {
         let one = attributes[at..=at].to_vec();
         for (captures, is_there) in [(false, false), (true, true)] {
-            let mut mapper = Mapper::new(captures);
+            let mapper = Mapper::new(captures);
             let event = only(mapped_logs(&mapper, "any", vec![log(one.clone())]));
             assert_eq!(format!("{event:?}").contains(content), is_there, "{one:?} {event:?}");
         }
