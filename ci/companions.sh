@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The packages and features that bring the AWS SDK, rig-core and tonic, built and run against services on loopback: the
+# The packages that bring the AWS SDK and rig-core, built and run against services on loopback: the
 # store of transcripts against moto's S3.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -9,6 +9,4 @@ start_moto
 echo "companions: benefits-agent-s3 and rig-agent-example, S3 at $AWS_ENDPOINT_URL"
 cargo test -p benefits-agent-s3 -p rig-agent-example -- --nocapture 2>&1 | tee "$work/tests.log"
 if grep -q '^skipped:' "$work/tests.log"; then fail "a test was skipped"; fi
-echo "companions: shipping to CloudWatch Logs and over gRPC"
-cargo test -q -p llm-audit-ship --all-features
 echo "companions: ok"

@@ -275,7 +275,7 @@ impl ValueKind for ProtocolValue {
 
     fn accepted(&self) -> String {
         match self.has_grpc {
-            true => format!("{HTTP}, or {GRPC} with the feature `otlp-grpc`"),
+            true => format!("{HTTP}, or {GRPC} with the feature otlp-grpc"),
             false => HTTP.to_owned(),
         }
     }

@@ -266,7 +266,7 @@ fn a_protocol_is_refused_only_if_something_is_sent_by_it() {
             &[GRPC, SHIPS],
             without(
                 "OTEL_EXPORTER_OTLP_LOGS_PROTOCOL is \"grpc\"; accepted: http/protobuf, or grpc with the feature \
-                 `otlp-grpc`",
+                 otlp-grpc",
             ),
         ),
         (&[JSON, SHIPS], Some("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL")),

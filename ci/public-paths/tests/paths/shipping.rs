@@ -8,10 +8,12 @@ use llm_audit::{Builder, Error};
 
 use crate::{fields, implement, variants};
 
+type Opened = Result<Option<Box<dyn AnyShipper>>, Error>;
+
 fn methods() {
     let _: fn(Builder, ShipTo) -> Result<LogShipping, Error> = LogShipping::new;
     let _: fn(&LogShipping) -> &Path = LogShipping::directory;
-    let _: fn(&LogShipping) -> Result<Option<Box<dyn AnyShipper>>, Error> = LogShipping::open;
+    let _: fn(&LogShipping) -> Opened = LogShipping::open;
     let _: fn(ShipTo) -> &'static str = ShipTo::name;
 }
 
