@@ -33,6 +33,7 @@ mod gzip;
 pub mod json;
 mod json_skip;
 mod query;
+mod recent;
 pub mod replay;
 pub mod schema;
 mod shell;
@@ -57,6 +58,8 @@ pub use query::{
     Basis, Counting, Estimate, Expression, Failure, Failures, Figures, Filter, GroupBy, Groups,
     Scan, Scanned, Sums, Timeline, parse_time,
 };
+#[doc(hidden)]
+pub use recent::Recent;
 pub use schema::{CaptureContent, EventType, Line, Status, Usd, is_event_type_name, parse};
 pub use shell::shell_word;
 pub use trace::{Choice, Event, Found, Span, Step, Trace};

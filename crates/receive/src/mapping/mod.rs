@@ -9,7 +9,6 @@ mod messages;
 mod origin;
 mod own;
 mod presets;
-mod recent;
 mod sequences;
 mod span;
 mod table;
@@ -20,6 +19,7 @@ mod value;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use llm_audit::{Usage, is_event_type_name};
+use llm_audit_log::Recent;
 use llm_audit_log::schema::Status;
 use llm_audit_log::schema::notices::is_own_type_name;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -27,7 +27,6 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use serde_json::{Map, Value};
 
 use origin::Origin;
-use recent::Recent;
 use sequences::Sequences;
 
 /// The members of `data` that are content. Without capture of content they are not there.
@@ -111,12 +110,15 @@ pub struct Mapper {
     memory: Mutex<Memory>,
 }
 
+/// How many spans above calls, and how many sessions, are remembered at least.
+const REMEMBERED_MAX: usize = 1 << 14;
+
 /// What is remembered of earlier records. It is bounded.
 #[derive(Debug, Default)]
 struct Memory {
     sequences: Sequences,
     /// The spans directly above calls whose tokens were counted, by trace and span.
-    callers: Recent<(u128, u64), ()>,
+    callers: Recent<(u128, u64), (), REMEMBERED_MAX>,
 }
 
 impl Mapper {

@@ -3,7 +3,9 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hash};
 
-use super::recent::Recent;
+use llm_audit_log::Recent;
+
+use super::REMEMBERED_MAX;
 
 /// The last numbers of each session.
 #[derive(Debug, Default)]
@@ -11,7 +13,7 @@ pub(super) struct Sequences {
     hasher: RandomState,
     /// By the hash of the session and its process, whose names may be long. A session may have two processes whose names
     /// are not known, each with numbers of its own.
-    last: Recent<u64, [Option<u64>; 2]>,
+    last: Recent<u64, [Option<u64>; 2], REMEMBERED_MAX>,
 }
 
 impl Sequences {

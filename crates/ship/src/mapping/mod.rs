@@ -7,13 +7,13 @@
 mod attributes;
 mod open_inference;
 mod points;
-mod recent;
 mod resource;
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
 
+use llm_audit_log::Recent;
 use llm_audit_log::schema::ids::{parse_span_id, parse_trace_id};
 use llm_audit_log::schema::notices::SamplingRates;
 use llm_audit_log::schema::trace_rate::{
@@ -24,7 +24,6 @@ use llm_audit_log::schema::{Line, Status};
 use attributes::{attributes_of, name_and_kind};
 use open_inference::span_attributes_of;
 use points::Points;
-use recent::Recent;
 pub use resource::resource_of;
 
 /// The version of the mapping, which is the version of the instrumentation scope.
@@ -100,6 +99,9 @@ pub enum Severity {
     Error = 17,
 }
 
+/// How many events without a span, and how many kept traces, are remembered at least.
+const REMEMBERED_MAX: usize = 1 << 15;
+
 /// Maps the events of a log, in their order.
 ///
 /// A span is not below an event that became a log record. For this it remembers the last 32,768 of these events, and as
@@ -108,7 +110,7 @@ pub enum Severity {
 pub struct Mapper {
     points: Points,
     /// Traces that a logger keeps although they were not drawn.
-    kept: Recent<(Option<u64>, u128), ()>,
+    kept: Recent<(Option<u64>, u128), (), REMEMBERED_MAX>,
 }
 
 impl Mapper {

@@ -1,16 +1,16 @@
 //! Events that become no span and may have spans below them.
 
+use llm_audit_log::Recent;
 use llm_audit_log::schema::{EventType, Line};
 
-use super::ids_of;
-use super::recent::Recent;
+use super::{REMEMBERED_MAX, ids_of};
 
 /// How many of them may be above each other.
 const DEPTH_MAX: usize = 64;
 
 /// What is above each of them, by trace and span.
 #[derive(Debug, Default)]
-pub(super) struct Points(Recent<(u128, u64), Option<u64>>);
+pub(super) struct Points(Recent<(u128, u64), Option<u64>, REMEMBERED_MAX>);
 
 impl Points {
     pub(super) fn note(&mut self, line: &Line<'_>) {
