@@ -1,5 +1,6 @@
 //! Output for people: exit codes, colours, text, units and progress.
 
+mod counts;
 mod exit;
 mod help;
 mod html;
@@ -10,6 +11,7 @@ mod table;
 mod text;
 mod units;
 
+pub(crate) use counts::print_counts;
 pub(crate) use exit::{CommandExit, CommandFailure, close_log_on_signals, complain_on_stderr};
 pub(crate) use help::fit_help;
 pub(crate) use html::{escape_html, html_document, write_page};

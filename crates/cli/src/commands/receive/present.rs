@@ -2,7 +2,7 @@
 
 use std::env::{self, VarError};
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use llm_audit::{Accounting, AuditLogger};
 use llm_audit_receive::{Received, Receiver, Settings};
 
 use crate::arguments::{LogDir, help_with_environment};
-use crate::ui::{CommandExit, CommandFailure, complain_on_stderr};
+use crate::ui::{CommandExit, CommandFailure, complain_on_stderr, print_counts};
 
 /// Record OTLP from other programs as events.
 #[derive(Clone, Debug, clap::Args)]
@@ -140,14 +140,5 @@ fn print_accounting(counts: &Accounting, received: &Received, as_json: bool) -> 
             ("rejected_records", received.rejected_records),
         ])
         .collect();
-    let text: String = match as_json {
-        true => {
-            let members = rows.iter().map(|(name, count)| format!("\"{name}\":{count}"));
-            format!("{{{}}}\n", members.collect::<Vec<_>>().join(","))
-        }
-        false => rows.iter().map(|(name, count)| format!("{name:<20}{count:>10}\n")).collect(),
-    };
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
+    print_counts(&rows, 20, as_json)
 }

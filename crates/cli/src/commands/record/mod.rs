@@ -5,7 +5,7 @@ mod given;
 mod raw;
 
 use std::collections::HashSet;
-use std::io::{self, BufReader, Write};
+use std::io::{self, BufReader};
 use std::time::Duration;
 
 use llm_audit::reader::{Ending, LINE_BYTES_MAX, read_line};
@@ -17,7 +17,7 @@ use self::given::MendedLine;
 use crate::arguments::{LogDir, help_with_environment};
 use crate::ui::{
     CommandExit, CommandFailure, Progress, SpreadJson, close_log_on_signals, complain_on_stderr,
-    escape_for_terminal, format_count,
+    escape_for_terminal, format_count, print_counts,
 };
 
 /// Record JSON lines from stdin as events.
@@ -245,16 +245,7 @@ fn print_record_accounting(
         .chain([("bad_lines", bad_lines)])
         .chain(raw_lines.map(|lines| ("raw_lines", lines)))
         .collect();
-    let text: String = match as_json {
-        true => {
-            let members = rows.iter().map(|(name, count)| format!("\"{name}\":{count}"));
-            format!("{{{}}}\n", members.collect::<Vec<_>>().join(","))
-        }
-        false => rows.iter().map(|(name, count)| format!("{name:<12}{count:>10}\n")).collect(),
-    };
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
-    out.flush()
+    print_counts(&rows, 12, as_json)
 }
 
 /// Says which events are not in the log, or not whole, and what decided so.

@@ -37,8 +37,8 @@ const AFTER_HELP: &str = "\
 The position of each destination is in DIR/.ship. It moves only when the destination has acknowledged a
 batch. So a destination that is down is waited for, also with --once; --timeout gives up. A later run
 continues where this one ended. Retention by days waits for every destination that was ever named here, also
-for a mistyped one: `ship status` lists them, and `ship forget NAME` ends the wait. An event may arrive twice, with the same instance and seq. Events that a destination refuses for good are in
-DIR/.ship/refused.
+for a mistyped one: `ship status` lists them, and `ship forget NAME` ends the wait. An event may arrive twice,
+with the same instance and seq. Events that a destination refuses for good are in DIR/.ship/refused.
 
 Collectors and CloudWatch have the variables that `llm-audit check --help` lists, such as
 OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_HEADERS and AUDIT_CLOUDWATCH_GROUP. Region and credentials of

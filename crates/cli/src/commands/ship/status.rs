@@ -26,8 +26,8 @@ pub(super) struct ShipStatusArgs {
 
 const AFTER_HELP: &str = "\
 `sent` counts since the position was begun, with what was `refused`. `waiting` is about how many events the
-destination has not got, and `behind` the age of the last one that it has. Events that retention removed
-before they were sent are `lost`.
+destination has not got, and `behind` the age of the oldest of them. Events that retention removed before they
+were sent are `lost`.
 
 Exit codes: 0 fine, 1 events were refused or lost, or a position is damaged, 3 nothing was shipped from here.";
 
