@@ -13,18 +13,12 @@ npm install --silent --no-audit --no-fund --prefix "$agents" \
     @anthropic-ai/claude-code@2.1.197 @openai/codex@0.171.0 @google/gemini-cli@0.61.0
 (cd "$agents/node_modules/@anthropic-ai/claude-code" && node install.cjs >/dev/null)
 
-# Installs what an instrumentation works with.
-python_with() {
-    local venv=$agents/$1
-    shift
-    [[ -x $venv/bin/python ]] || python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check httpx "$@"
-}
-python_with genai 'openai<2' opentelemetry-instrumentation-openai-v2==2.1b0 \
+# What each instrumentation works with.
+make_venv genai httpx 'openai<2' opentelemetry-instrumentation-openai-v2==2.1b0 \
     opentelemetry-sdk==1.36.0 opentelemetry-exporter-otlp-proto-http==1.36.0
-python_with openllmetry 'openai<2' opentelemetry-instrumentation-openai==0.62.4 \
+make_venv openllmetry httpx 'openai<2' opentelemetry-instrumentation-openai==0.62.4 \
     opentelemetry-sdk==1.45.2 opentelemetry-exporter-otlp-proto-http==1.45.2
-python_with openinference 'openai>=2.8,<3' openinference-instrumentation-openai==0.1.66 \
+make_venv openinference httpx 'openai>=2.8,<3' openinference-instrumentation-openai==0.1.66 \
     opentelemetry-sdk==1.45.2 opentelemetry-exporter-otlp-proto-http==1.45.2
 
 cargo build -q -p llm-audit-cli --features otlp-grpc,receive
@@ -75,7 +69,7 @@ expect() {
 }
 
 for which in genai openllmetry openinference; do
-    record "$which" "$(free_port)" "$agents/$which/bin/python" "$PWD/ci/e2e/instrumented.py" "$which" "$model/v1"
+    record "$which" "$(free_port)" "$target/$which-venv/bin/python" "$PWD/ci/e2e/instrumented.py" "$which" "$model/v1"
     expect "$which" 'llm.invoke 3 60 27'
     expect "$which" 'llm.error 1'
 done

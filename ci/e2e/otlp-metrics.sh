@@ -6,9 +6,7 @@ cd "$(dirname "$0")/../.."
 source ci/e2e/common.sh
 
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
-venv=$target/otlp-venv
-if [[ ! -x $venv/bin/python ]]; then python3 -m venv "$venv"; fi
-"$venv/bin/pip" install -q --disable-pip-version-check 'opentelemetry-proto==1.45.*' 'rotel==0.0.1a15'
+make_venv otlp 'opentelemetry-proto==1.45.*' 'rotel==0.0.1a15'
 rotel=$(echo "$venv"/lib/python3*/site-packages/rotel/rotel-agent)
 
 cargo build -q -p llm-audit-demo --bin benefits-agent --features llm-audit/otlp

@@ -69,9 +69,7 @@ quantile=$(ask 'histogram_quantile(0.95, sum by (le) (llm_audit_request_latency_
 echo "prometheus: cost $cost USD, p95 of requests $quantile s"
 
 # Every query of the dashboard has an answer.
-venv=$(realpath -m "${CARGO_TARGET_DIR:-target}")/dashboard-venv
-if [[ ! -x $venv/bin/python ]]; then python3 -m venv "$venv"; fi
-"$venv/bin/pip" install -q --disable-pip-version-check 'grafana-foundation-sdk==1769699998!10.1.0'
+make_venv dashboard 'grafana-foundation-sdk==1769699998!10.1.0'
 dashboard=contrib/grafana/llm-audit.json
 "$venv/bin/python" ci/e2e/dashboard.py schema "$dashboard"
 until_ok "an answer to every query of the dashboard" \

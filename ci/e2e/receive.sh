@@ -6,9 +6,7 @@ cd "$(dirname "$0")/../.."
 source ci/e2e/common.sh
 
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
-venv=$target/receive-venv
-if [[ ! -x $venv/bin/python ]]; then python3 -m venv "$venv"; fi
-"$venv/bin/pip" install -q --disable-pip-version-check 'opentelemetry-sdk==1.45.*' 'opentelemetry-exporter-otlp-proto-http==1.45.*'
+make_venv receive 'opentelemetry-sdk==1.45.*' 'opentelemetry-exporter-otlp-proto-http==1.45.*'
 export NO_PROXY=127.0.0.1 no_proxy=127.0.0.1
 
 # With the features of the other scripts here that build it.
