@@ -56,13 +56,14 @@ serve stable OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:$http_port"
 # The collector passes the last export on in its own time.
 until_ok "the last export" check stable stable || { cat "$work/rotel.log" >&2; check stable stable; }
 
-# Deltas, over TLS.
+# Deltas, over TLS, with a certificate of the client.
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=localhost \
     -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE \
     -keyout "$work/key.pem" -out "$work/certificate.pem" 2>/dev/null
 receive genai "$work/certificate.pem" "$work/key.pem"
 serve genai AUDIT_SEMCONV=genai-0.1 OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=delta \
     OTEL_EXPORTER_OTLP_ENDPOINT="https://localhost:$(<"$work/genai.port")" \
-    OTEL_EXPORTER_OTLP_CERTIFICATE="$work/certificate.pem"
+    OTEL_EXPORTER_OTLP_CERTIFICATE="$work/certificate.pem" \
+    OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE="$work/certificate.pem" OTEL_EXPORTER_OTLP_CLIENT_KEY="$work/key.pem"
 check genai genai-0.1
 echo "otlp-metrics: ok"

@@ -4,8 +4,6 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
-#[cfg(any(feature = "cloudwatch-logs", feature = "otlp"))]
-use super::otlp::Collector;
 use super::settings::Settings;
 use crate::error::Error;
 use crate::export::Exporter;
@@ -256,10 +254,9 @@ impl Builder {
         self.set(move |settings| settings.cloudwatch_stream = Some(stream))
     }
 
-    /// Leaves out metrics, whatever the environment says of them.
-    #[cfg(any(feature = "cloudwatch-logs", feature = "otlp"))]
-    pub(crate) fn without_metrics(self) -> Self {
-        self.set(|settings| settings.otlp.metrics = Collector::default())
+    /// If `false`, no metrics are sent to a collector, whatever the environment says (`OTEL_METRICS_EXPORTER`).
+    pub fn otlp_metrics(self, sends: bool) -> Self {
+        self.set(move |settings| settings.otlp.metrics.is_sent = sends)
     }
 
     /// Puts errors into the lane of all other events: what a thread emits stays in its order.
@@ -287,6 +284,7 @@ impl Builder {
             change(&mut settings);
         }
         settings.fit_events_to_queue();
+        settings.otlp.fit_paths_to_protocols();
         settings.check()?;
         Ok((settings, self.attachments))
     }

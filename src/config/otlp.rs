@@ -1,6 +1,11 @@
 //! Settings of what goes to OpenTelemetry collectors, and the kinds of their values.
 
 use std::path::PathBuf;
+#[cfg(feature = "otlp")]
+use std::time::Duration;
+
+#[cfg(feature = "otlp")]
+use llm_audit_ship::otlp::{OtlpProtocol, OtlpSettings};
 
 use super::settings::Settings;
 use super::values::{SECRET, ValueKind};
@@ -29,6 +34,8 @@ pub(crate) struct Collector {
     pub(crate) gzip: bool,
     pub(crate) protocol: String,
     pub(crate) certificate: Option<PathBuf>,
+    pub(crate) client_certificate: Option<PathBuf>,
+    pub(crate) client_key: Option<PathBuf>,
     pub(crate) is_sent: bool,
 }
 
@@ -56,15 +63,53 @@ impl Default for Collector {
             gzip: true,
             protocol: HTTP.to_owned(),
             certificate: None,
+            client_certificate: None,
+            client_key: None,
             is_sent: true,
         }
     }
 }
 
 impl Otlp {
+    /// Removes the paths that gRPC does not have. The variable of all signals adds them before the protocol is known.
+    pub(super) fn fit_paths_to_protocols(&mut self) {
+        for (collector, path) in [(&mut self.logs, "/v1/logs"), (&mut self.traces, "/v1/traces")] {
+            let endpoint = collector.endpoint.as_mut().filter(|_| collector.protocol == GRPC);
+            if let Some(endpoint) = endpoint
+                && endpoint.ends_with(path)
+            {
+                endpoint.truncate(endpoint.len() - path.len());
+            }
+        }
+    }
+
     /// Returns whether metrics are sent, in a build that can send them.
     pub(crate) fn sends_metrics(&self) -> bool {
         self.metrics.endpoint.is_some() && self.metrics.is_sent && !self.is_disabled
+    }
+}
+
+#[cfg(feature = "otlp")]
+impl Collector {
+    /// Returns the same in the words of the crate that sends.
+    pub(crate) fn to_ship_settings(&self, default_endpoint: &str) -> OtlpSettings {
+        let Self { headers, timeout_ms, gzip, .. } = self.clone();
+        let Self { certificate, client_certificate, client_key, .. } = self.clone();
+        let protocol = match &*self.protocol {
+            GRPC => OtlpProtocol::Grpc,
+            _ => OtlpProtocol::HttpProtobuf,
+        };
+        OtlpSettings {
+            endpoint: self.endpoint.clone().unwrap_or_else(|| default_endpoint.to_owned()),
+            protocol,
+            headers,
+            timeout: Duration::from_millis(timeout_ms),
+            gzip,
+            certificate,
+            client_certificate,
+            client_key,
+            ..OtlpSettings::default()
+        }
     }
 }
 

@@ -83,6 +83,9 @@ fn every_variable_arrives() {
         ("OTEL_EXPORTER_OTLP_COMPRESSION", "none"),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
         ("OTEL_EXPORTER_OTLP_CERTIFICATE", "ca.pem"),
+        ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "own.pem"),
+        ("OTEL_EXPORTER_OTLP_CLIENT_KEY", "all.key"),
+        ("OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY", "own.key"),
         ("OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE", "LowMemory"),
         ("OTEL_METRIC_EXPORT_INTERVAL", "1000"),
         ("OTEL_RESOURCE_ATTRIBUTES", "region=eu,zone=a%2Cb"),
@@ -102,6 +105,8 @@ fn every_variable_arrives() {
         gzip: false,
         protocol: "grpc".to_owned(),
         certificate: Some("ca.pem".into()),
+        client_certificate: Some("own.pem".into()),
+        client_key: Some("all.key".into()),
         is_sent: true,
     };
     let expected = Settings {
@@ -145,8 +150,13 @@ fn every_variable_arrives() {
         cloudwatch_stream: set("desk/1"),
         otlp: Otlp {
             metrics: Collector { headers: vec![pair("api-key", "b")], ..collector("/v1/metrics") },
-            logs: Collector { timeout_ms: 700, is_sent: false, ..collector("/v1/logs") },
-            traces: Collector { endpoint: set("http://traces/in"), ..collector("") },
+            // gRPC has no path.
+            logs: Collector { timeout_ms: 700, is_sent: false, ..collector("") },
+            traces: Collector {
+                endpoint: set("http://traces/in"),
+                client_key: Some("own.key".into()),
+                ..collector("")
+            },
             interval_ms: 1_000,
             is_delta: true,
             semconv: Semconv::GenAi01,

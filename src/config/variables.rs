@@ -340,6 +340,18 @@ macro_rules! collector {
                 "A file of certificates in PEM that are trusted instead of those of the machine. If it is not set, \
                  `OTEL_EXPORTER_OTLP_CERTIFICATE` decides."
             ),
+            collector!(
+                @row $signal, $part, $sent, "CLIENT_CERTIFICATE", client_certificate,
+                OptionalValue(PathValue), OptionalValue(PathValue), [],
+                "A file in PEM with the certificate that this program shows to the collector, and those above it. If \
+                 it is not set, `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE` decides."
+            ),
+            collector!(
+                @row $signal, $part, $sent, "CLIENT_KEY", client_key,
+                OptionalValue(PathValue), OptionalValue(PathValue), [],
+                "A file in PEM with the private key of that certificate. If it is not set, \
+                 `OTEL_EXPORTER_OTLP_CLIENT_KEY` decides."
+            ),
         ]
     };
     (

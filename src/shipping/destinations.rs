@@ -2,11 +2,9 @@
 
 use std::env;
 use std::path::Path;
-#[cfg(feature = "otlp")]
-use std::time::Duration;
 
 #[cfg(feature = "otlp")]
-use llm_audit_ship::otlp::{OtlpEvents, OtlpProtocol, OtlpSettings};
+use llm_audit_ship::otlp::{OtlpEvents, OtlpSettings};
 use llm_audit_ship::shipper::{AnyShipper, Destination, Shipper};
 
 use crate::config::{self, Builder, Settings};
@@ -72,7 +70,7 @@ impl LogShipping {
     /// A setting is not accepted, or this program was built without the feature of the destination.
     pub fn new(builder: Builder, to: ShipTo) -> Result<Self, Error> {
         let builder = builder.otlp(to == ShipTo::Otlp).cloudwatch(to == ShipTo::CloudWatch);
-        let builder = builder.without_metrics();
+        let builder = builder.otlp_metrics(false);
         let (settings, _) = builder.settings(&|name| env::var_os(name))?;
         let shipping = Self::with_settings(settings, to);
         match to.is_asked_for(&shipping.settings) {
@@ -143,29 +141,11 @@ impl LogShipping {
 
     #[cfg(feature = "otlp")]
     fn collector(&self, collector: &config::Collector, path: &str) -> OtlpSettings {
-        let config::Collector { headers, timeout_ms, gzip, certificate, .. } = collector.clone();
-        let given = collector.endpoint.as_deref();
-        let (protocol, endpoint) = match &*collector.protocol {
-            // The variable for all signals adds the path that HTTP needs.
-            config::GRPC => {
-                let endpoint = given.unwrap_or("http://localhost:4317");
-                (OtlpProtocol::Grpc, endpoint.strip_suffix(path).unwrap_or(endpoint).to_owned())
-            }
-            _ => {
-                let own = || format!("http://localhost:4318{path}");
-                (OtlpProtocol::HttpProtobuf, given.map_or_else(own, str::to_owned))
-            }
+        let default = match &*collector.protocol {
+            config::GRPC => "http://localhost:4317",
+            _ => &format!("http://localhost:4318{path}"),
         };
-        OtlpSettings {
-            endpoint,
-            protocol,
-            headers,
-            timeout: Duration::from_millis(timeout_ms),
-            gzip,
-            certificate,
-            resource: self.resource(),
-            ..Default::default()
-        }
+        OtlpSettings { resource: self.resource(), ..collector.to_ship_settings(default) }
     }
 
     /// The attributes of every resource. A line has the service of its own `audit.start`.
@@ -193,6 +173,8 @@ impl LogShipping {
 
 #[cfg(all(test, feature = "otlp"))]
 mod tests {
+    use llm_audit_ship::otlp::OtlpProtocol;
+
     use super::*;
 
     fn collector(protocol: &str, endpoint: Option<&str>) -> (OtlpProtocol, String) {
@@ -207,12 +189,11 @@ mod tests {
     }
 
     #[test]
-    fn grpc_has_a_port_of_its_own_and_no_path() {
+    fn each_protocol_has_a_port_of_its_own() {
         for (protocol, of, given, expected) in [
             ("http/protobuf", OtlpProtocol::HttpProtobuf, None, "http://localhost:4318/v1/logs"),
             ("http/protobuf", OtlpProtocol::HttpProtobuf, Some("http://a/x"), "http://a/x"),
             ("grpc", OtlpProtocol::Grpc, None, "http://localhost:4317"),
-            ("grpc", OtlpProtocol::Grpc, Some("https://a:1/v1/logs"), "https://a:1"),
             ("grpc", OtlpProtocol::Grpc, Some("https://a:1"), "https://a:1"),
         ] {
             assert_eq!(collector(protocol, given), (of, expected.to_owned()));

@@ -9,7 +9,7 @@ use llm_audit_process::exit::WriterExitGuard;
 use llm_audit_ship::otlp::{Conventions, Counter, Figures, OtlpExporter, OtlpSettings, Timing};
 
 use super::ExportSource;
-use crate::config::{self, Collector, Otlp, Semconv, Settings};
+use crate::config::{self, Otlp, Semconv, Settings};
 use crate::error::{Error, ErrorCause};
 use crate::metrics::own::{OwnCounter, OwnUnit, own_counters, own_gauges, own_timings};
 use crate::sync::closing::{CLOSE_LIMIT, Closing};
@@ -137,20 +137,14 @@ fn report_failure(error: &llm_audit_ship::otlp::Error, source: &impl ExportSourc
 /// The settings in the words of the crate that sends.
 fn ship_settings(settings: &Settings, instance: &str) -> OtlpSettings {
     let Otlp { metrics, is_delta, semconv, resource, .. } = settings.otlp.clone();
-    let Collector { endpoint, headers, timeout_ms, gzip, certificate, .. } = metrics;
     OtlpSettings {
-        endpoint: endpoint.unwrap_or_default(),
-        headers,
-        timeout: Duration::from_millis(timeout_ms),
-        gzip,
-        certificate,
         is_delta,
         conventions: match semconv {
             Semconv::Stable => Conventions::Stable,
             Semconv::GenAi01 => Conventions::GenAi01,
         },
         resource: with_identity(resource, &settings.service, instance),
-        ..OtlpSettings::default()
+        ..metrics.to_ship_settings("")
     }
 }
 

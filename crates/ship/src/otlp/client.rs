@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use ureq::Agent;
 use ureq::http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, header};
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 
 use super::OtlpSettings;
 use crate::shipper::SendError;
@@ -76,6 +76,11 @@ impl Error {
     #[cfg(feature = "otlp-grpc")]
     pub(super) fn certificate(why: impl fmt::Display) -> Self {
         Self(Cause::Certificate(why.to_string()))
+    }
+
+    /// A file of certificates or keys cannot be used.
+    fn in_file(file: &Path, why: impl fmt::Display) -> Self {
+        Self(Cause::Certificate(format!("{}: {why}", file.display())))
     }
 }
 
@@ -181,7 +186,7 @@ impl Client {
             .max_redirects(0)
             .user_agent(USER_AGENT);
         if is_tls {
-            config = config.tls_config(tls_config(settings.certificate.as_deref())?);
+            config = config.tls_config(tls_config(settings)?);
         }
         Ok(Self {
             agent: config.build().into(),
@@ -348,10 +353,10 @@ pub(super) fn headers_of(given: &[(String, String)]) -> Result<HeaderMap, Error>
     headers.collect()
 }
 
-/// Returns how certificates are checked: by those of the file, or of the machine.
-fn tls_config(file: Option<&Path>) -> Result<TlsConfig, Error> {
-    let roots = match file {
-        Some(file) => file_certificates(file)?,
+/// Returns how certificates are checked, by those of the file or of the machine, and which one the client shows.
+fn tls_config(settings: &OtlpSettings) -> Result<TlsConfig, Error> {
+    let roots = match &settings.certificate {
+        Some(file) => certificates_in(file, &read_pem(file)?)?,
         None => rustls_native_certs::load_native_certs()
             .certs
             .iter()
@@ -364,20 +369,45 @@ fn tls_config(file: Option<&Path>) -> Result<TlsConfig, Error> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     Ok(TlsConfig::builder()
         .root_certs(RootCerts::from(roots))
+        .client_cert(client_cert(settings)?)
         .unversioned_rustls_crypto_provider(provider)
         .build())
 }
 
-fn file_certificates(file: &Path) -> Result<Vec<Certificate<'static>>, Error> {
-    let failed = |error: &dyn fmt::Display| {
-        Error(Cause::Certificate(format!("{}: {error}", file.display())))
-    };
-    let pem = std::fs::read(file).map_err(|error| failed(&error))?;
+fn client_cert(settings: &OtlpSettings) -> Result<Option<ClientCert>, Error> {
+    let Some((certificate, key)) = client_files(settings)? else { return Ok(None) };
+    let chain = certificates_in(certificate, &read_pem(certificate)?)?;
+    let private = PrivateKey::from_pem(&read_pem(key)?);
+    let private = private.map_err(|error| Error::in_file(key, error))?;
+    Ok(Some(ClientCert::new_with_certs(&chain, private)))
+}
+
+/// Returns the files of the client's certificate and of its key.
+pub(super) fn client_files(settings: &OtlpSettings) -> Result<Option<(&PathBuf, &PathBuf)>, Error> {
+    match (&settings.client_certificate, &settings.client_key) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
+        _ => Err(Error(Cause::Certificate(
+            "a client has either both a certificate and a key, or none of them".to_owned(),
+        ))),
+    }
+}
+
+pub(super) fn read_pem(file: &Path) -> Result<Vec<u8>, Error> {
+    std::fs::read(file).map_err(|error| Error::in_file(file, error))
+}
+
+fn certificates_in(file: &Path, pem: &[u8]) -> Result<Vec<Certificate<'static>>, Error> {
     let mut certificates = Vec::new();
-    for item in parse_pem(&pem) {
-        if let PemItem::Certificate(certificate) = item.map_err(|error| failed(&error))? {
+    for item in parse_pem(pem) {
+        if let PemItem::Certificate(certificate) =
+            item.map_err(|error| Error::in_file(file, error))?
+        {
             certificates.push(certificate);
         }
     }
-    Ok(certificates)
+    match certificates.is_empty() {
+        true => Err(Error::in_file(file, "no certificate is in it")),
+        false => Ok(certificates),
+    }
 }

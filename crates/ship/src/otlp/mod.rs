@@ -52,6 +52,10 @@ pub struct OtlpSettings {
     pub gzip: bool,
     /// Certificates in PEM that are trusted instead of those of the machine.
     pub certificate: Option<PathBuf>,
+    /// In PEM, what this program shows to the collector, and the private key of it. Neither goes without the other.
+    pub client_certificate: Option<PathBuf>,
+    /// The private key.
+    pub client_key: Option<PathBuf>,
     /// Whether an export contains only what came since the last one that the collector took. Otherwise it
     /// contains everything since the start.
     pub is_delta: bool,
@@ -70,6 +74,8 @@ impl Default for OtlpSettings {
             timeout: Duration::from_secs(10),
             gzip: true,
             certificate: None,
+            client_certificate: None,
+            client_key: None,
             is_delta: false,
             conventions: Conventions::default(),
             resource: Vec::new(),

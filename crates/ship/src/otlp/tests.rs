@@ -460,11 +460,25 @@ fn settings_that_cannot_be_used_are_refused() {
     let headers = vec![("a b".to_owned(), "1".to_owned())];
     let error = OtlpExporter::new(OtlpSettings { headers, ..OtlpSettings::default() }).unwrap_err();
     assert_eq!(error.to_string(), "the header \"a b\" cannot be sent");
-    let settings = OtlpSettings {
-        endpoint: "https://localhost/".to_owned(),
-        certificate: Some("/nonexistent.pem".into()),
-        ..OtlpSettings::default()
-    };
-    let error = OtlpExporter::new(settings).unwrap_err().to_string();
-    assert!(error.starts_with("certificates for the collector: /nonexistent.pem: "), "{error}");
+    let endpoint = "https://localhost/".to_owned();
+    let good = OtlpSettings { endpoint, ..OtlpSettings::default() };
+    let missing = Some("/nonexistent.pem".into());
+    let empty = tempfile::NamedTempFile::new().unwrap();
+    let empty = Some(empty.path().to_owned());
+    for (settings, expected) in [
+        (OtlpSettings { certificate: missing.clone(), ..good.clone() }, "/nonexistent.pem: "),
+        (OtlpSettings { certificate: empty.clone(), ..good.clone() }, "no certificate is in it"),
+        (
+            OtlpSettings { client_certificate: missing.clone(), ..good.clone() },
+            "a client has either both a certificate and a key",
+        ),
+        (
+            OtlpSettings { client_certificate: missing, client_key: empty, ..good },
+            "/nonexistent.pem: ",
+        ),
+    ] {
+        let error = OtlpExporter::new(settings).unwrap_err().to_string();
+        assert!(error.starts_with("certificates for the collector: "), "{error}");
+        assert!(error.contains(expected), "{error}");
+    }
 }

@@ -2,7 +2,6 @@
 
 use std::error::Error as _;
 use std::fmt;
-use std::fs;
 use std::time::Duration;
 
 use prost::bytes::{Buf, BufMut};
@@ -11,13 +10,15 @@ use tokio::time::timeout;
 use tonic::client::Grpc;
 use tonic::codec::{Codec, CompressionEncoding, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::metadata::MetadataMap;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 use ureq::http::uri::PathAndQuery;
 
 use super::super::OtlpSettings;
-use super::super::client::{Error, RETRY_AFTER_MAX, USER_AGENT, headers_of, shown};
+use super::super::client::{
+    Error, RETRY_AFTER_MAX, USER_AGENT, client_files, headers_of, read_pem, shown,
+};
 use crate::shipper::SendError;
 
 /// Calls one method of a collector, on a runtime of its own.
@@ -90,14 +91,13 @@ fn endpoint_of(settings: &OtlpSettings) -> Result<Endpoint, Error> {
     if !settings.endpoint.starts_with("https:") {
         return Ok(endpoint);
     }
-    let tls = match &settings.certificate {
-        Some(file) => {
-            let unreadable = |error| Error::certificate(format!("{}: {error}", file.display()));
-            let pem = fs::read(file).map_err(unreadable)?;
-            ClientTlsConfig::new().ca_certificate(Certificate::from_pem(pem))
-        }
+    let mut tls = match &settings.certificate {
+        Some(file) => ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read_pem(file)?)),
         None => ClientTlsConfig::new().with_native_roots(),
     };
+    if let Some((certificate, key)) = client_files(settings)? {
+        tls = tls.identity(Identity::from_pem(read_pem(certificate)?, read_pem(key)?));
+    }
     endpoint.tls_config(tls).map_err(Error::certificate)
 }
 

@@ -215,7 +215,14 @@ fn settings_that_cannot_be_used_are_refused() {
     for (settings, expected) in [
         (OtlpSettings { endpoint: "http://a b".to_owned(), ..good.clone() }, "is not a URL"),
         (OtlpSettings { headers: vec![("a b".into(), "c".into())], ..good.clone() }, "header"),
-        (OtlpSettings { endpoint: https, certificate: missing, ..good }, "missing.pem"),
+        (
+            OtlpSettings { endpoint: https.clone(), certificate: missing.clone(), ..good.clone() },
+            "missing.pem",
+        ),
+        (
+            OtlpSettings { endpoint: https, client_key: missing, ..good },
+            "both a certificate and a key",
+        ),
     ] {
         let error =
             OtlpEvents::new(Some(settings.clone()), Some(settings)).unwrap_err().to_string();
