@@ -79,7 +79,7 @@ mod served {
         }
 
         /// Ends it by SIGTERM, and returns the exit code and the accounting. Nothing may be on stderr.
-        fn stop(mut self) -> (i32, Value) {
+        fn stop(self) -> (i32, Value) {
             let (code, accounting, said) = self.end();
             assert_eq!(said, "");
             (code, accounting)
@@ -90,7 +90,7 @@ mod served {
             assert!(Command::new("kill").args(["-s", "TERM", &id]).status().unwrap().success());
         }
 
-        fn end(&mut self) -> (i32, Value, String) {
+        fn end(mut self) -> (i32, Value, String) {
             self.signal();
             let (mut said, mut accounting) = (String::new(), String::new());
             self.stderr.read_to_string(&mut said).unwrap();
@@ -146,9 +146,38 @@ mod served {
             assert_eq!(status, expected, "{line} {headers} {answer}");
             assert_eq!(answer.contains("\r\nallow: POST\r\n"), status == 405, "{answer}");
         }
-        let (code, accounting) = receiver.stop();
+        for (path, body) in [
+            ("/v1/logs", json!({"resourceSpans": []})),
+            ("/v1/traces", json!({"resourceSpans": [], "resourceMetrics": []})),
+            ("/v1/metrics", logs(&[])),
+        ] {
+            let (status, answer) = receiver.post_json(path, &body);
+            assert_eq!(status, 400, "{path} {answer}");
+            assert!(answer["message"].as_str().unwrap().contains(", which belongs to /v1/"));
+        }
+        for hello in [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], b"\x16\x03\x01\x02\x00\x01"] {
+            let mut stream = TcpStream::connect(&receiver.address).unwrap();
+            stream.write_all(hello).unwrap();
+            // It is closed, with an answer or without.
+            let _ = stream.read_to_end(&mut Vec::new());
+        }
+        let (code, accounting, said) = receiver.end();
         assert_eq!((code, accounting["requests"].as_u64()), (0, Some(3)), "{accounting}");
-        assert_eq!(accounting["refused_requests"], 13, "{accounting}");
+        let counts: [(&str, u64); 7] = [
+            ("refused_400", 7),
+            ("refused_403", 2),
+            ("refused_404", 1),
+            ("refused_405", 2),
+            ("refused_413", 1),
+            ("refused_415", 3),
+            ("refused_connections", 2),
+        ];
+        for (kind, count) in counts {
+            assert_eq!(accounting[kind], count, "{kind} {accounting}");
+            let named = said.matches(&format!("further ones are counted as {kind}\n")).count();
+            assert_eq!(named, 1, "{kind} {said}");
+        }
+        assert_eq!(said.lines().count(), counts.len(), "{said}");
     }
 
     #[test]
@@ -231,6 +260,36 @@ mod served {
         }
         assert_eq!(receiver.request("GET /health", "", b"").0, 200);
         assert_eq!(events(&dir).len(), 1);
+        let (code, accounting, said) = receiver.end();
+        assert_eq!((code, &accounting["refused_401"]), (0, &json!(3)), "{accounting}");
+        assert!(said.contains("a token is missing or wrong"), "{said}");
+    }
+
+    #[test]
+    fn a_run_that_rejected_everything_is_a_finding() {
+        let (_keep, dir) = folder();
+        let receiver = Receiver::start(&dir, &[]);
+        assert_eq!(receiver.post_json("/v1/logs", &logs(&[log_record("audit.stop", "x")])).0, 200);
+        assert_eq!(receiver.stop().0, 1);
+    }
+
+    #[test]
+    fn a_type_is_redacted_before_it_becomes_a_name() {
+        let (_keep, dir) = folder();
+        let receiver = Receiver::start(&dir, &[]);
+        let records: Vec<_> = ["mail.ana@example.com", "Chat.Over"]
+            .map(|name| {
+                let value = json!({"stringValue": name});
+                json!({"attributes": [{"key": "llm_audit.event_type", "value": value}]})
+            })
+            .into();
+        let request = json!({"resourceLogs": [{"scopeLogs": [
+            {"scope": {"name": "llm-audit"}, "logRecords": records},
+        ]}]});
+        assert_eq!(receiver.post_json("/v1/logs", &request), (200, json!({})));
+        let types: Vec<_> = events(&dir).iter().map(|line| line["event_type"].clone()).collect();
+        assert_eq!(types, ["redacted", "chat.over"]);
+        assert!(!super::common::text(&dir).contains("ana"));
         assert_eq!(receiver.stop().0, 0);
     }
 
@@ -299,7 +358,9 @@ mod served {
         limited.args(["-c", "trap '' XFSZ; ulimit -f 128; exec \"$@\"", "sh"]);
         limited.arg(env!("CARGO_BIN_EXE_llm-audit"));
         limited.args(["receive", "--listen", "127.0.0.1:0", "--dir", &dir, "--json"]).env_clear();
-        let mut receiver = Receiver::start_as(limited);
+        // Long texts are kept.
+        limited.env("AUDIT_CAPTURE_CONTENT", "true");
+        let receiver = Receiver::start_as(limited);
         let text = "x".repeat(1_000);
         let statuses: Vec<_> = (0..200)
             .map(|number| {

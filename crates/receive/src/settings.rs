@@ -46,11 +46,21 @@ pub struct Settings {
     pub body_bytes_max: usize,
     /// Whether an acknowledgement means that the events are on the disk. Otherwise the kernel has them.
     pub durable: bool,
+    /// Is called with a line for the first request of each kind that is turned away, such as one with a wrong token.
+    pub on_refusal: Option<fn(&str)>,
 }
 
 impl Settings {
-    /// Returns settings for this address: no token, 8 MiB a body, not durable.
+    /// Returns settings for this address: no token, 8 MiB a body, not durable, nothing
+    /// reported.
     pub fn new(listen: SocketAddr) -> Self {
-        Self { listen, allow_remote: false, token: None, body_bytes_max: 8 << 20, durable: false }
+        Self {
+            listen,
+            allow_remote: false,
+            token: None,
+            body_bytes_max: 8 << 20,
+            durable: false,
+            on_refusal: None,
+        }
     }
 }

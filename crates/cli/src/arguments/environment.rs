@@ -7,14 +7,14 @@ use llm_audit::environment::VARIABLES;
 const WIDTH: usize = 96;
 const INDENT: &str = "      ";
 
-/// Returns `after` and the variables that a logger reads.
-pub(crate) fn help_with_environment(after: &str) -> String {
+/// Returns `after` and the variables that a logger reads, without those of groups that a subcommand has no use for.
+pub(crate) fn help_with_environment(after: &str, unused_groups: &[&str]) -> String {
     let mut text = after.to_owned();
     if !text.is_empty() {
         text.push_str("\n\n");
     }
     text.push_str("Environment:");
-    for variable in VARIABLES {
+    for variable in VARIABLES.iter().filter(|of| !unused_groups.contains(&of.group())) {
         let (name, default) = (variable.name(), variable.default_value());
         let documentation = variable.documentation().replace('`', "");
         let _ = write!(text, "\n  {name} [default: {default}]"); // a string takes everything
@@ -46,7 +46,7 @@ mod tests {
 
     #[test]
     fn every_variable_is_listed_and_every_line_fits() {
-        let text = help_with_environment("Before.");
+        let text = help_with_environment("Before.", &[]);
         assert!(text.starts_with("Before.\n\nEnvironment:\n"), "{text}");
         for variable in VARIABLES {
             assert!(text.contains(&format!("\n  {} [default: ", variable.name())), "{text}");

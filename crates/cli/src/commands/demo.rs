@@ -32,7 +32,7 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(30);
 
 /// Run the bundled agent service under load, then show what was recorded.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_long_help = help_with_environment(""))]
+#[command(after_long_help = help_with_environment("", &[]))]
 pub(crate) struct DemoArgs {
     /// Folder of the log [default: AUDIT_LOG_DIR, else logs]
     #[arg(long, value_name = "DIR")]

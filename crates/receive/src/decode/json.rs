@@ -22,6 +22,12 @@ const OBJECT_BYTES: usize = 700;
 const ITEM_BYTES: usize = 64;
 /// Below it a double has every whole number.
 const WHOLE_MAX: f64 = (1_u64 << 53) as f64;
+/// The member of a body that has its records, and the path it is sent to.
+const ROOTS: [(&str, &str); 3] = [
+    ("resourceLogs", "/v1/logs"),
+    ("resourceSpans", "/v1/traces"),
+    ("resourceMetrics", "/v1/metrics"),
+];
 /// Members that are numbers, and that some senders write as texts.
 const NUMBERS: [&str; 7] = [
     "severityNumber",
@@ -42,6 +48,7 @@ pub(super) fn decode_json(signal: Signal, body: &[u8]) -> Result<(Decoded, Accep
     if !value.is_object() {
         return Err(Refusal::malformed("not OTLP: the body is not an object"));
     }
+    check_root(&value, signal)?;
     check_size(count_records(&value, signal), 0)?;
     mend(&mut value);
     Ok(match signal {
@@ -54,6 +61,16 @@ pub(super) fn decode_json(signal: Signal, body: &[u8]) -> Result<(Decoded, Accep
             (Decoded::Traces(request), left_out)
         }
         Signal::Metrics => (Decoded::Metrics(count_records(&value, signal)), Accepted::default()),
+    })
+}
+
+/// Refuses records of another signal. As unknown members they would be lost, and the sender would not know.
+fn check_root(value: &Value, signal: Signal) -> Result<(), Refusal> {
+    let is_misplaced = |(root, path): &&(&str, &str)| {
+        value.get(root).is_some() && Signal::from_path(path) != Some(signal)
+    };
+    ROOTS.iter().find(is_misplaced).map_or(Ok(()), |(root, path)| {
+        Err(Refusal::malformed(format!("the body has {root}, which belongs to {path}")))
     })
 }
 

@@ -1,5 +1,6 @@
 //! The fields of an event, filled from the attributes of a record by the table of its sender.
 
+use std::borrow::Cow;
 use std::mem;
 
 use llm_audit::Usage;
@@ -28,8 +29,10 @@ const CUT_MARKS: [&str; 2] = ["[TRUNCATED", "truncated ...]"];
 const CUT_MARK_BYTES: usize = 96;
 /// The names of instrumentations of models begin so.
 const OF_MODELS: [&str; 4] = ["gen_ai.", "llm.", "ai.", "langfuse."];
-/// A longer text under such a name is taken for a content.
+/// A longer text is taken for a content, whatever its name.
 const NO_CONTENT_BYTES_MAX: usize = 256;
+/// The members of messages that have their content.
+const MESSAGE_MEMBERS: [&str; 2] = ["\"content\"", "\"parts\""];
 /// What senders write in place of a content that they do not send.
 const WITHHELD: [&str; 2] = ["<REDACTED>", "[REDACTED]"];
 
@@ -119,7 +122,7 @@ impl Draft {
                 self.put_content(name, value);
                 None
             }
-            To::EventType | To::Time => None,
+            To::EventType | To::Query | To::Time => None,
         }
     }
 
@@ -143,13 +146,11 @@ impl Draft {
         self.is_cut |= value.as_str().is_some_and(is_cut)
             || key.ends_with("_truncated") && bool_of(&value) == Some(true);
         let Some(value) = self.messages.add(&key, value) else { return };
-        if !self.captures_content && may_be_content(&key, &value) {
-            return;
-        }
-        if self.attributes.len() < ATTRIBUTES_MAX {
-            self.attributes.insert(key, value);
-        } else {
+        let is_content = !self.captures_content && may_be_content(&key, &value);
+        if is_content || self.attributes.len() == ATTRIBUTES_MAX {
             self.left_out += 1;
+        } else {
+            self.attributes.insert(key, value);
         }
     }
 
@@ -318,16 +319,18 @@ impl Draft {
     }
 }
 
-/// Whether an attribute that no table knows has a content: a new one of an instrumentation of models.
+/// Whether an attribute that no table knows may have a content: it is long, or messages, or any list, object or JSON of an
+/// instrumentation of models.
 fn may_be_content(key: &str, value: &Value) -> bool {
-    let is_content =
-        |text: &str| text.len() > NO_CONTENT_BYTES_MAX || text.trim_start().starts_with(['{', '[']);
-    let has_content = match value {
-        Value::String(text) => is_content(text),
-        Value::Array(_) | Value::Object(_) => true,
-        _ => false,
+    let text = match value {
+        Value::String(text) => Cow::Borrowed(&**text),
+        Value::Array(_) | Value::Object(_) => Cow::Owned(value.to_string()),
+        _ => return false,
     };
-    has_content && OF_MODELS.iter().any(|prefix| key.starts_with(prefix))
+    let is_json = || text.trim_start().starts_with(['{', '[']);
+    let has_messages = || MESSAGE_MEMBERS.iter().any(|member| text.contains(member));
+    let is_of_models = || OF_MODELS.iter().any(|prefix| key.starts_with(prefix));
+    text.len() > NO_CONTENT_BYTES_MAX || is_json() && (is_of_models() || has_messages())
 }
 
 /// Instrumentations write an empty value if they do not know it.

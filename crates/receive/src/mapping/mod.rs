@@ -18,7 +18,7 @@ mod value;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use llm_audit::{Usage, is_event_type_name};
+use llm_audit::Usage;
 use llm_audit_log::Recent;
 use llm_audit_log::schema::Status;
 use llm_audit_log::schema::notices::is_own_type_name;
@@ -48,7 +48,7 @@ pub const CONTENT: &[&str] = &[
 /// An event, as it was received. Nothing of it is redacted yet.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReceivedEvent {
-    /// One of the schema's types, or a dotted name of the sender's own.
+    /// One of the schema's types, or a name of the sender's own. The recorder redacts it before it makes a type of it.
     pub event_type: String,
     /// Who did it.
     pub agent: String,
@@ -181,8 +181,10 @@ struct Taken<'e> {
 impl Taken<'_> {
     /// Passes an event on, unless it has a type of the log's own lines.
     fn take(&mut self, mut event: ReceivedEvent) {
-        event.event_type = type_name(event.event_type);
-        if !is_own_type_name(&event.event_type) {
+        if event.event_type.is_empty() {
+            "log.line".clone_into(&mut event.event_type);
+        }
+        if !is_own_type_name(&event.event_type.to_ascii_lowercase()) {
             return (self.each)(event);
         }
         self.skipped.count += 1;
@@ -191,18 +193,4 @@ impl Taken<'_> {
             format!("the type {name:?} belongs to the log's own lines")
         });
     }
-}
-
-/// Returns a name that a type may have. What no type may have becomes `_`.
-fn type_name(name: String) -> String {
-    if is_event_type_name(&name) {
-        return name;
-    }
-    let letter = |letter: char| match letter.to_ascii_lowercase() {
-        letter @ ('a'..='z' | '0'..='9' | '_' | '.') => letter,
-        _ => '_',
-    };
-    let name: String = name.chars().map(letter).collect();
-    let words: Vec<_> = name.split('.').filter(|word| !word.is_empty()).collect();
-    if words.is_empty() { "log.line".to_owned() } else { words.join(".") }
 }

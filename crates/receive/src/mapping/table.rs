@@ -16,6 +16,8 @@ pub(super) enum To {
     Number(&'static str),
     /// `data.url`, without its query and fragment.
     Url,
+    /// Nowhere: the query of a URL often has credentials and content.
+    Query,
     /// A member of `data`, if content is captured.
     Content(&'static str),
     /// Nowhere: it is the name of the record, which decides the type.

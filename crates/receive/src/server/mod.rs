@@ -2,6 +2,7 @@
 
 mod body;
 mod checks;
+mod refusals;
 mod service;
 
 use std::convert::Infallible;
@@ -25,6 +26,7 @@ use crate::error::{Cause, Error};
 use crate::settings::{
     CONNECTIONS_MAX, DECODED_MAX, HEAD_WITHIN, READ_WITHIN, STOP_WITHIN, Settings, THREADS_WITHIN,
 };
+use refusals::Refusals;
 use service::Service;
 
 /// Receives OTLP over HTTP, and records it with a logger.
@@ -59,13 +61,14 @@ pub struct Receiver {
 }
 
 /// What a receiver was sent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Received {
     /// Requests that were acknowledged.
     pub requests: u64,
-    /// Requests that were not.
-    pub refused_requests: u64,
+    /// What was turned away, by its kind: requests by their status, such as `refused_401`, and connections without HTTP as
+    /// `refused_connections`.
+    pub refusals: Vec<(&'static str, u64)>,
     /// Acknowledged requests that were sent before, and so not recorded again.
     pub repeated_requests: u64,
     /// Records of acknowledged requests that became no event. Data points of metrics are among them.
@@ -73,11 +76,11 @@ pub struct Received {
 }
 
 /// What is counted while the server runs.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Counts {
     requests: AtomicU64,
-    refused_requests: AtomicU64,
     rejected_records: AtomicU64,
+    refusals: Refusals,
 }
 
 impl Receiver {
@@ -187,8 +190,9 @@ fn serve_connection<S: AsyncRead + AsyncWrite + Send + 'static>(
 ) -> impl Future<Output = ()> + use<S> {
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(READ_WITHIN));
+    let answering = Arc::clone(&service);
     let answer = service_fn(move |request| {
-        let service = Arc::clone(&service);
+        let service = Arc::clone(&answering);
         async move { Ok::<_, Infallible>(service.answer(request).await) }
     });
     let mut server = http1::Builder::new();
@@ -196,8 +200,10 @@ fn serve_connection<S: AsyncRead + AsyncWrite + Send + 'static>(
     let connection =
         graceful.watch(server.serve_connection(TokioIo::new(Box::pin(stream)), answer));
     async move {
-        // A client that breaks off, does not read, or does not speak HTTP.
-        let _ = connection.await;
+        // Others break off, or do not read.
+        if connection.await.is_err_and(|error| error.is_parse()) {
+            service.note_connection();
+        }
     }
 }
 
@@ -232,11 +238,16 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
 }
 
 impl Counts {
+    fn new(report: Option<fn(&str)>) -> Self {
+        let (requests, rejected_records) = <(AtomicU64, AtomicU64)>::default();
+        Self { requests, rejected_records, refusals: Refusals::new(report) }
+    }
+
     fn received(&self, repeated_requests: u64) -> Received {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Received {
             requests: load(&self.requests),
-            refused_requests: load(&self.refused_requests),
+            refusals: self.refusals.by_kind(),
             repeated_requests,
             rejected_records: load(&self.rejected_records),
         }

@@ -49,7 +49,7 @@ impl Service {
             turns: Arc::new(Semaphore::new(DECODED_MAX)),
             hasher: BodyHasher::default(),
             recorder: Recorder::start(logger, settings.durable)?,
-            counts: Counts::default(),
+            counts: Counts::new(settings.on_refusal),
             logger: logger.clone(),
             settings,
         })
@@ -59,6 +59,11 @@ impl Service {
     pub(super) fn stop(&self, within: Duration) -> Received {
         self.recorder.stop(within);
         self.counts.received(self.recorder.repeated())
+    }
+
+    /// Notes a client that does not speak HTTP/1.1.
+    pub(super) fn note_connection(&self) {
+        self.counts.refusals.note_connection();
     }
 
     pub(super) async fn answer(
@@ -74,8 +79,8 @@ impl Service {
                 self.counts.requests.fetch_add(1, Ordering::Relaxed);
                 self.counts.rejected_records.fetch_add(accepted.rejected, Ordering::Relaxed);
             }
-            Err(_) => {
-                self.counts.refused_requests.fetch_add(1, Ordering::Relaxed);
+            Err(refusal) => {
+                self.counts.refusals.note_request(refusal.status);
                 drain(body).await;
             }
         }

@@ -16,7 +16,7 @@ use crate::ui::{
 
 /// Check the configuration before a deployment: every setting with its source, and a trial of it.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = AFTER_HELP, after_long_help = help_with_environment(AFTER_HELP))]
+#[command(after_help = AFTER_HELP, after_long_help = help_with_environment(AFTER_HELP, &[]))]
 pub(crate) struct CheckArgs {
     /// One JSON object instead of text
     #[arg(long)]

@@ -22,7 +22,7 @@ use crate::ui::{
 
 /// Record JSON lines from stdin as events.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = AFTER_HELP, after_long_help = help_with_environment(AFTER_HELP))]
+#[command(after_help = AFTER_HELP, after_long_help = help_with_environment(AFTER_HELP, &["Alerts"]))]
 pub(crate) struct RecordArgs {
     #[command(flatten)]
     dir: LogDir,

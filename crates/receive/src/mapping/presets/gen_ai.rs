@@ -164,7 +164,8 @@ pub(super) static COMMON: &[Row] = &[
     row(&["http.request.method", "http.method"], To::Data("http.method")),
     row(&["http.route"], To::Data("http.route")),
     row(&["http.response.status_code", "http.status_code"], To::Number("http.status_code")),
-    row(&["url.full", "http.url"], To::Url),
+    row(&["url.full", "http.url", "http.target"], To::Url),
+    row(&["url.query", "url.fragment"], To::Query),
 ];
 
 fn shape(_: &Preset, draft: &mut Draft, signal: Signal, name: &str) -> EventShape {

@@ -18,6 +18,7 @@ fn place(to: To) -> String {
         To::Data(name) | To::Number(name) => return format!("`data.{name}`"),
         To::Content(name) => return format!("`data.{name}`, content"),
         To::Url => "`data.url`, without its query and fragment",
+        To::Query => "nothing",
         To::EventType => "the type",
         To::Operation => "the operation",
         To::Tool => "`data.tool`, `action` of tools",

