@@ -239,8 +239,11 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
 
 impl Counts {
     fn new(report: Option<fn(&str)>) -> Self {
-        let (requests, rejected_records) = <(AtomicU64, AtomicU64)>::default();
-        Self { requests, rejected_records, refusals: Refusals::new(report) }
+        Self {
+            requests: AtomicU64::default(),
+            rejected_records: AtomicU64::default(),
+            refusals: Refusals::new(report),
+        }
     }
 
     fn received(&self, repeated_requests: u64) -> Received {

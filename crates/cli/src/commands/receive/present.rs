@@ -19,7 +19,7 @@ use crate::ui::{CommandExit, CommandFailure, complain_on_stderr, print_counts};
 pub(crate) struct ReceiveArgs {
     #[command(flatten)]
     dir: LogDir,
-    /// Address to listen on. Of the addresses of a name it is a loopback one, if there is any
+    /// Address to listen on; a name such as localhost is resolved
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4318", value_parser = parse_address)]
     listen: SocketAddr,
     /// Serve other machines too, without TLS; needs a token
@@ -47,12 +47,12 @@ them, or with --durable the disk. If an event was lost, the answer is 503. A req
 again is not recorded again. docs/receive.md says what each coding agent needs.
 
 Types that begin with audit. or alert. are refused. A token, from --token-file or the variable
-AUDIT_RECEIVE_TOKEN, is sent as Authorization: Bearer TOKEN. The first client of each kind that is turned
-away is on stderr, and all are counted.
+AUDIT_RECEIVE_TOKEN, is sent as Authorization: Bearer TOKEN. The first client of each kind that is
+turned away is on stderr, and the accounting counts all of them.
 
-Exit codes: 0 all is recorded, 1 losses, or nothing was recorded but records were rejected, 2 the folder or the address cannot be used, 3 nothing was
-received. Ctrl-C and SIGTERM answer the requests under way within 5 seconds, and close the log
-within 5 more.
+Exit codes: 0 all is recorded, 1 losses, or every record was rejected, 2 the folder or the address
+cannot be used, 3 nothing was received. Ctrl-C and SIGTERM answer the requests under way within 5
+seconds, and close the log within 5 more.
 
 Examples:
   llm-audit receive --dir logs
