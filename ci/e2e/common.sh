@@ -40,6 +40,19 @@ make_venv() {
     "$venv/bin/pip" install -q --disable-pip-version-check "${@:2}"
 }
 
+# Copies the command that the README's test command builds, with `ship --to otlp` and `receive`; its path is then in
+# $command. Other scripts may build another one in between, in the same place.
+copy_tested_command() {
+    source ci/test-features.sh
+    command=$work/llm-audit
+    for _ in 1 2 3; do
+        cargo test -q --no-run --features "$test_features" --test receive
+        cp "${CARGO_TARGET_DIR:-target}/debug/llm-audit" "$command"
+        if [[ $("$command" receive --help) == *--listen* ]]; then return; fi
+    done
+    fail "cargo test --features $test_features builds no llm-audit with receive"
+}
+
 # Starts moto, which plays Amazon's services, on a free port, and sets the variables by which clients find it.
 start_moto() {
     local venv port

@@ -5,13 +5,11 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 source ci/e2e/common.sh
 
-target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 make_venv receive 'opentelemetry-sdk==1.45.*' 'opentelemetry-exporter-otlp-proto-http==1.45.*'
 export NO_PROXY=127.0.0.1 no_proxy=127.0.0.1
 
-# With the features of the other scripts here that build it.
-cargo build -q -p llm-audit-cli --features otlp-grpc,receive
+copy_tested_command
 for check in sdk kills malformed; do
-    "$venv/bin/python" ci/e2e/receive.py "$check" "$target/debug/llm-audit" "$work/$check"
+    "$venv/bin/python" ci/e2e/receive.py "$check" "$command" "$work/$check"
 done
 echo "receive: ok"

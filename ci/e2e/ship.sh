@@ -1,14 +1,21 @@
 #!/usr/bin/env bash
 # `llm-audit ship` sends the demo's log to a receiver of OTLP over HTTP, and through rotel, a collector, over HTTP and
 # gRPC. Every event arrives, as a span or a log record with the names and attributes of the conventions.
+# ship.sh [PROTOCOL...]: http/protobuf and grpc by default. CI leaves out grpc, which needs another build.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 source ci/e2e/common.sh
 
 make_venv otlp 'opentelemetry-proto==1.45.*' 'rotel==0.0.1a15'
 rotel=$(echo "$venv"/lib/python3*/site-packages/rotel/rotel-agent)
-cargo build -q -p llm-audit-cli --features otlp-grpc,receive
-command=$(realpath "${CARGO_TARGET_DIR:-target}/debug/llm-audit")
+protocols=("$@")
+if ((${#protocols[@]} == 0)); then protocols=(http/protobuf grpc); fi
+if [[ " ${protocols[*]} " == *" grpc "* ]]; then
+    cargo build -q -p llm-audit-cli --features otlp-grpc,receive
+    command=$(realpath "${CARGO_TARGET_DIR:-target}/debug/llm-audit")
+else
+    copy_tested_command
+fi
 # Nothing of the caller's shell changes what is sent, and nothing goes through a proxy.
 unset "${!AUDIT_@}" "${!OTEL_@}" "${!ROTEL_@}" TRACE_SAMPLE_RATE SUCCESS_SAMPLE_RATE
 unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
@@ -34,7 +41,7 @@ receive direct
 ship direct "http://127.0.0.1:$(<"$work/direct.port")" http/protobuf
 conventions direct
 
-for protocol in http/protobuf grpc; do
+for protocol in "${protocols[@]}"; do
     name=${protocol%/*}
     receive "$name"
     http=$(free_port) grpc=$(free_port)
