@@ -184,7 +184,7 @@ impl Taken<'_> {
         if event.event_type.is_empty() {
             "log.line".clone_into(&mut event.event_type);
         }
-        if !is_own_type_name(&event.event_type.to_ascii_lowercase()) {
+        if !is_own_type_name(event.event_type.to_ascii_lowercase()) {
             return (self.each)(event);
         }
         self.skipped.count += 1;
