@@ -35,6 +35,7 @@ pub struct LlmCall<'a> {
     model: &'a str,
     user: &'a str,
     tenant: &'a str,
+    conversation: &'a str,
     first_token_ms: Option<f64>,
     answer: Option<&'a dyn ReadAnswer>,
     usage: Option<Usage>,
@@ -78,6 +79,7 @@ impl<'a> LlmCall<'a> {
             model,
             user: "",
             tenant: "",
+            conversation: "",
             first_token_ms: None,
             answer: None,
             usage: None,
@@ -128,6 +130,13 @@ impl<'a> LlmCall<'a> {
     /// [that of the context](TraceContext::with_tenant).
     pub fn tenant(mut self, tenant: &'a str) -> Self {
         self.tenant = tenant;
+        self
+    }
+
+    /// Sets the conversation that the call is part of; see [`AuditEvent::conversation`]. Without it, it is
+    /// [that of the context](TraceContext::with_conversation).
+    pub fn conversation(mut self, conversation: &'a str) -> Self {
+        self.conversation = conversation;
         self
     }
 
@@ -234,7 +243,7 @@ impl<'a> LlmCall<'a> {
         let mut event = AuditEvent::new(event_type, self.agent, self.action);
         event = error.map_or(event, |error| event.error(error));
         event = self.status.map_or(event, |status| event.status(status));
-        event = event.user(self.user).tenant(self.tenant);
+        event = event.user(self.user).tenant(self.tenant).conversation(self.conversation);
         event = self.latency_ms.map_or(event, |ms| event.latency_ms(ms));
         event = self.first_token_ms.map_or(event, |ms| event.first_token_ms(ms));
         self.span.map_or(event, |context| event.span(context))
@@ -341,15 +350,19 @@ mod tests {
     #[test]
     fn whom_a_call_is_for_is_its_own_or_that_of_the_context() {
         let seen = capture();
-        let _scope = TraceContext::new_trace().with_user("ann").with_tenant("acme").enter();
+        let context = TraceContext::new_trace().with_user("ann").with_tenant("acme");
+        let _scope = context.with_conversation("c-1").enter();
         let call = LlmCall::new("planner", "chat", "", "gpt-4o").first_token_ms(80.5);
         record_llm_call(&call);
-        record_llm_call(&call.user("bob").tenant("globex"));
-        let data = |user: &str, tenant: &str| json!({"model": "gpt-4o", "first_token_ms": 80.5, "user": user, "tenant": tenant});
+        record_llm_call(&call.user("bob").tenant("globex").conversation("c-2"));
+        let data = |user: &str, tenant: &str, conversation: &str| {
+            json!({"model": "gpt-4o", "first_token_ms": 80.5, "user": user, "tenant": tenant,
+                "conversation": conversation})
+        };
         let lines = seen.lines();
         let recorded = lines.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
         let recorded: Vec<_> = recorded.map(|mut line| line["data"].take()).collect();
-        assert_eq!(recorded, [data("ann", "acme"), data("bob", "globex")]);
+        assert_eq!(recorded, [data("ann", "acme", "c-1"), data("bob", "globex", "c-2")]);
         let rows = seen.logger().metrics().rows;
         let tenants: Vec<_> =
             rows.iter().map(|row| (&*row.tenant, row.first_tokens.count())).collect();

@@ -64,6 +64,7 @@ fn the_user_of_a_context_is_the_same_in_lines_and_totals() {
     let audit = logger(folder.path()).build().unwrap();
     let call = || AuditEvent::new(EventType::LlmInvoke, "desk", "chat").cost_usd(0.5);
     let ann = TraceContext::new_trace().with_user("ann@example.org").with_tenant("acme");
+    let ann = ann.with_conversation("+49 170 1234567 ann@example.org");
     let below = ann.new_span();
     audit.emit(&call().context(&ann));
     let thread = {
@@ -90,6 +91,11 @@ fn the_user_of_a_context_is_the_same_in_lines_and_totals() {
     assert_eq!(of_lines("tenant"), of_totals("rows", "tenant"));
     assert_eq!(of_lines("tenant"), BTreeMap::from([("acme", 2), ("globex", 1)]));
     assert_eq!(of_lines("user").len(), 2);
+    let conversations = of_lines("conversation");
+    assert!(
+        conversations.len() == 1 && conversations.keys().all(|id| id.starts_with("u_")),
+        "{conversations:?}"
+    );
 }
 
 /// Returns how many events each value has. Those without one are not counted.

@@ -1,4 +1,4 @@
-//! The user and the tenant that a request is for, which contexts carry.
+//! The user, the tenant and the conversation that a request is for, which contexts carry.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use super::TraceContext;
 pub(super) struct Identity {
     user: Box<str>,
     tenant: Box<str>,
+    conversation: Box<str>,
 }
 
 /// Contexts are logged, and the id of a user may be a mail address.
@@ -51,20 +52,55 @@ impl TraceContext {
         self.with_identity(|identity| identity.tenant = tenant)
     }
 
+    /// Returns this context for a conversation: the requests of one session of a user, or of one thread of messages;
+    /// see [`with_user`](Self::with_user).
+    ///
+    /// Events are not counted by it. Of a personal id, such as the number of a phone, a keyed hash is recorded, too.
+    pub fn with_conversation(self, conversation: impl Into<Box<str>>) -> Self {
+        let conversation = conversation.into();
+        self.with_identity(|identity| identity.conversation = conversation)
+    }
+
     /// Returns the user, if it is known.
     pub fn user(&self) -> Option<&str> {
-        self.identity.as_ref().map(|identity| &*identity.user).filter(|user| !user.is_empty())
+        self.known(|identity| &identity.user)
     }
 
     /// Returns the tenant, if it is known.
     pub fn tenant(&self) -> Option<&str> {
-        self.identity.as_ref().map(|identity| &*identity.tenant).filter(|tenant| !tenant.is_empty())
+        self.known(|identity| &identity.tenant)
     }
 
-    /// Reports whether a user or a tenant was set.
+    /// Returns the conversation, if it is known.
+    pub fn conversation(&self) -> Option<&str> {
+        self.known(|identity| &identity.conversation)
+    }
+
+    fn known(&self, text: impl FnOnce(&Identity) -> &str) -> Option<&str> {
+        self.identity.as_deref().map(text).filter(|text| !text.is_empty())
+    }
+
+    /// Reports whether a user, a tenant or a conversation was set.
     #[inline]
     pub(crate) fn has_identity(&self) -> bool {
         self.identity.is_some()
+    }
+
+    /// Returns this context for what is known of a user, a tenant and a conversation. The others stay.
+    #[cfg(any(feature = "tower", feature = "tracing"))]
+    pub(crate) fn with_known(self, [user, tenant, conversation]: [Option<String>; 3]) -> Self {
+        let context = match user {
+            Some(user) => self.with_user(user),
+            None => self,
+        };
+        let context = match tenant {
+            Some(tenant) => context.with_tenant(tenant),
+            None => context,
+        };
+        match conversation {
+            Some(conversation) => context.with_conversation(conversation),
+            None => context,
+        }
     }
 
     fn with_identity(mut self, change: impl FnOnce(&mut Identity)) -> Self {

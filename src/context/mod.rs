@@ -57,7 +57,7 @@ pub struct TraceContext {
     /// Whether the 56 rightmost bits of the trace's id are known to be random.
     is_random: bool,
     tracestate: Option<Arc<TraceState>>,
-    /// `None` if neither the user nor the tenant is known.
+    /// `None` if neither the user nor the tenant nor the conversation is known.
     identity: Option<Arc<Identity>>,
 }
 
@@ -92,8 +92,8 @@ impl TraceContext {
         })
     }
 
-    /// Returns a new span below this one: same trace, flags, `tracestate`, user and tenant, a
-    /// random span id.
+    /// Returns a new span below this one: same trace, flags, `tracestate`, user, tenant and
+    /// conversation, a random span id.
     pub fn new_span(&self) -> Self {
         Self { span_id: self.child_span_id(), parent_span_id: Some(self.span_id), ..self.clone() }
     }

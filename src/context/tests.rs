@@ -68,17 +68,19 @@ fn traceparent_headers_that_are_refused() {
 #[test]
 fn whom_the_work_is_for_goes_down_and_not_out() {
     let plain = TraceContext::from_traceparent(&format!("00-{TRACE}-{SPAN}-01")).unwrap();
-    assert_eq!((plain.user(), plain.tenant()), (None, None));
+    assert_eq!((plain.user(), plain.tenant(), plain.conversation()), (None, None, None));
     let ann = plain.clone().with_user("ann@example.org").with_tenant("acme");
+    let ann = ann.with_conversation("c-7");
     let below = ann.new_span();
     let other = below.clone().with_user("bob");
     assert_eq!((below.user(), below.tenant()), (Some("ann@example.org"), Some("acme")));
+    assert_eq!((below.conversation(), other.conversation()), (Some("c-7"), Some("c-7")));
     assert_eq!((other.user(), other.tenant()), (Some("bob"), Some("acme")));
     assert_eq!(ann.to_traceparent(), plain.to_traceparent());
     assert_eq!(ann.to_tracestate(), plain.to_tracestate());
     let shown = format!("{ann:?}");
     assert!(shown.contains("identity") && !shown.contains("ann@"), "{shown}");
-    let nobody = ann.with_user("").with_tenant("");
+    let nobody = ann.with_user("").with_tenant("").with_conversation("");
     assert_eq!(nobody, plain);
 }
 

@@ -74,7 +74,7 @@ fn append_other_members(
     data.0 = counted;
     let mut has_others =
         data.0.first() == Some(&PAYLOAD) && append_payload(bare, &mut data, names)?;
-    // What the event is counted by is never content.
+    // What the event has beside its payload is never content.
     has_others |= data.0 != [END];
     match has_others {
         true => bare.extend_from_slice(data.0),

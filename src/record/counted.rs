@@ -1,4 +1,4 @@
-//! The members of `data` that an event is counted by. They are added if the payload lacks them.
+//! The members of `data` that an event has beside its payload. They are added if the payload lacks them.
 
 use super::event::AuditEvent;
 use super::serializer::Encoder;
@@ -6,7 +6,7 @@ use super::sink::EncodeFailed;
 use super::{COUNTED, END};
 use crate::sanitize::{KeyNumbers, Slot};
 
-/// Which of the members that events are counted by are in a payload, by bits.
+/// Which of the members that events have beside a payload are in it, by bits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct SeenMembers(u8);
 
@@ -16,6 +16,7 @@ impl SeenMembers {
             "model" => 1,
             "user" => 2,
             "tenant" => 4,
+            "conversation" => 8,
             _ => 0,
         }
     }
@@ -53,7 +54,7 @@ impl Encoder<'_, '_> {
     #[inline]
     fn write_counted_members(&mut self, event: &AuditEvent<'_>) -> Result<(), EncodeFailed> {
         let seen = self.seen;
-        if event.counted_members().iter().any(|(name, text)| !text.is_empty() && !seen.has(name)) {
+        if event.own_members().iter().any(|(name, text)| !text.is_empty() && !seen.has(name)) {
             self.write_members_but(seen, event)?;
         }
         self.sink.put(&[END])
@@ -67,7 +68,7 @@ impl Encoder<'_, '_> {
     ) -> Result<(), EncodeFailed> {
         let (mut frame, mut numbers) = (self.data_slot().object(), KeyNumbers::default());
         (self.is_in_data, self.depth) = (true, 1);
-        for (name, text) in event.counted_members() {
+        for (name, text) in event.own_members() {
             if !text.is_empty() && !seen.has(name) {
                 self.write_key(name, &mut frame, &mut numbers)?;
                 self.write_name(|encoder| encoder.write_text(text, encoder.cap))?;

@@ -29,8 +29,8 @@ const CONTAINER_BYTES_MIN: usize = 1024;
 const SIBLINGS_BYTES_MAX: usize = 8 << 10;
 /// In the last attempt a member of the payload's root that takes more becomes a placeholder.
 const MEMBER_BYTES_FINAL: usize = 1024;
-/// The bytes that `data` leaves free in the last attempt for the members that the event is counted by.
-const COUNTED_BYTES: usize = 384;
+/// The bytes that `data` leaves free in the last attempt for the members that the event has beside its payload.
+const COUNTED_BYTES: usize = 512;
 /// The bytes that a payload leaves free, below that limit, for the placeholders of later payloads, and for
 /// those members.
 const PLACEHOLDERS_BYTES: usize = 128 + COUNTED_BYTES;

@@ -47,7 +47,9 @@ pub struct AuditEvent<'a> {
     pub(crate) model: &'a str,
     pub(crate) tenant: &'a str,
     pub(crate) user: &'a str,
-    /// Whether there is any of these three.
+    /// What the event is part of, which nothing is counted by.
+    pub(crate) conversation: &'a str,
+    /// Whether there is any of these four.
     pub(crate) has_members: bool,
     /// Whether there may be tokens, a cost or a time to the first token.
     pub(crate) has_amounts: bool,
@@ -93,6 +95,7 @@ impl<'a> AuditEvent<'a> {
             model: "",
             tenant: "",
             user: "",
+            conversation: "",
             has_members: false,
             has_amounts: false,
             timestamp: None,
@@ -169,8 +172,7 @@ impl<'a> AuditEvent<'a> {
     /// It is written as `data.model`, unless the payload has that member.
     pub fn model(mut self, model: &'a str) -> Self {
         self.model = model;
-        self.has_members = self.model.len() | self.tenant.len() | self.user.len() != 0;
-        self
+        self.with_members_noted()
     }
 
     /// Sets the tenant, which the event is counted by in [`metrics`](crate::metrics).
@@ -179,8 +181,7 @@ impl<'a> AuditEvent<'a> {
     /// [that of the context](TraceContext::with_tenant).
     pub fn tenant(mut self, tenant: &'a str) -> Self {
         self.tenant = tenant;
-        self.has_members = self.model.len() | self.tenant.len() | self.user.len() != 0;
-        self
+        self.with_members_noted()
     }
 
     /// Sets the user, whom the event is counted by in the totals of the log.
@@ -190,7 +191,22 @@ impl<'a> AuditEvent<'a> {
     /// takes its place (`AUDIT_HASH_USERS`).
     pub fn user(mut self, user: &'a str) -> Self {
         self.user = user;
-        self.has_members = self.model.len() | self.tenant.len() | self.user.len() != 0;
+        self.with_members_noted()
+    }
+
+    /// Sets the conversation that the event is part of.
+    ///
+    /// It is written as `data.conversation`, unless the payload has that member. Without it, the conversation is
+    /// [that of the context](TraceContext::with_conversation). A personal id becomes a keyed hash, as that of a
+    /// [user](Self::user). Nothing is counted by it.
+    pub fn conversation(mut self, conversation: &'a str) -> Self {
+        self.conversation = conversation;
+        self.with_members_noted()
+    }
+
+    fn with_members_noted(mut self) -> Self {
+        let bytes = self.own_members().map(|(_, text)| text.len());
+        self.has_members = bytes.iter().any(|bytes| *bytes != 0);
         self
     }
 
@@ -274,19 +290,26 @@ impl<'a> AuditEvent<'a> {
 }
 
 impl<'a> AuditEvent<'a> {
-    /// Returns the event for the user and the tenant of `context`, unless it has its own.
+    /// Returns the event for the user, the tenant and the conversation of `context`, unless it has its own.
     pub(crate) fn with_identity_of(self, context: &'a TraceContext) -> Self {
         let or = |own: &'a str, inherited: Option<&'a str>| match own {
             "" => inherited.unwrap_or(""),
             own => own,
         };
-        self.user(or(self.user, context.user())).tenant(or(self.tenant, context.tenant()))
+        self.user(or(self.user, context.user()))
+            .tenant(or(self.tenant, context.tenant()))
+            .conversation(or(self.conversation, context.conversation()))
     }
 
-    /// Returns the members of `data` that the event is counted by. A text is empty if it has none.
+    /// Returns the members of `data` that the event has beside its payload. A text is empty if it has none.
     #[inline]
-    pub(crate) fn counted_members(&self) -> [(&'static str, &'a str); 3] {
-        [("model", self.model), ("user", self.user), ("tenant", self.tenant)]
+    pub(crate) fn own_members(&self) -> [(&'static str, &'a str); 4] {
+        [
+            ("model", self.model),
+            ("user", self.user),
+            ("tenant", self.tenant),
+            ("conversation", self.conversation),
+        ]
     }
 }
 

@@ -42,7 +42,7 @@ pub(crate) struct Encoder<'c, 'r> {
     pub(super) is_in_data: bool,
     /// Whether the next value is that of `user` or `conversation` in `data`.
     pub(super) is_user: bool,
-    /// Which of the members that the event is counted by are in `data`.
+    /// Which of the members that events have beside their payloads are in `data`.
     pub(super) seen: SeenMembers,
     pub(super) counts: Redactions,
     pub(super) outcome: EncodeOutcome,

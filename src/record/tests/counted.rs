@@ -42,6 +42,11 @@ fn members_that_the_payload_lacks_come_after_its_own() {
         assert_eq!(data_with(&payload), expected);
     }
     assert_eq!(record(&event().tenant("acme")).member("data"), r#"{"tenant":"acme"}"#);
+    let (conversation, other) =
+        (event().conversation("ann@example.org"), json!({"conversation": "c-2"}));
+    let expected = format!(r#"{{"conversation":"{ANN}"}}"#);
+    assert_eq!(record(&conversation).member("data"), expected);
+    assert_eq!(record(&conversation.data(&other)).member("data"), r#"{"conversation":"c-2"}"#);
     assert_eq!(record(&event()).json()["data"], Value::Null);
 }
 

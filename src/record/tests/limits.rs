@@ -246,7 +246,7 @@ fn a_head_alone_fits_in_a_block() {
     let detail = ErrorDetail::new("E", "m");
     let full =
         AuditEvent::new(EventType::Custom(&type_name), &name, &name).data(&payload).error(&detail);
-    let counted = full.model(&name).user(&name).tenant(&name);
+    let counted = full.model(&name).user(&name).tenant(&name).conversation(&name);
     let bare = AuditEvent::new(EventType::ToolCall, "a", "b");
     for (event, payloads) in [(full, 2), (counted, 2), (bare, 0)] {
         let mut chain = Chain::for_tests(1024);

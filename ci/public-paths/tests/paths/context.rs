@@ -20,8 +20,10 @@ fn trace_context() {
     let _: fn(&TraceContext) -> Option<&str> = TraceContext::tracestate;
     let _: fn(TraceContext, Box<str>) -> TraceContext = TraceContext::with_user;
     let _: fn(TraceContext, &'static str) -> TraceContext = TraceContext::with_tenant;
+    let _: fn(TraceContext, String) -> TraceContext = TraceContext::with_conversation;
     let _: fn(&TraceContext) -> Option<&str> = TraceContext::user;
     let _: fn(&TraceContext) -> Option<&str> = TraceContext::tenant;
+    let _: fn(&TraceContext) -> Option<&str> = TraceContext::conversation;
     let _: fn(&TraceContext) -> u128 = TraceContext::trace_id;
     let _: fn(&TraceContext) -> u64 = TraceContext::span_id;
     let _: fn(&TraceContext) -> Option<u64> = TraceContext::parent_span_id;

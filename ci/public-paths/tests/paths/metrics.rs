@@ -20,8 +20,8 @@ fn of_a_logger() {
 }
 
 fn labels<'a>(event: AuditEvent<'a>, call: LlmCall<'a>, text: &'a str) -> AuditEvent<'a> {
-    let _: LlmCall<'a> = call.user(text).tenant(text).first_token_ms(1.0);
-    event.model(text).user(text).tenant(text)
+    let _: LlmCall<'a> = call.user(text).tenant(text).conversation(text).first_token_ms(1.0);
+    event.model(text).user(text).tenant(text).conversation(text)
 }
 
 fn collector() {
