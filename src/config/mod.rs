@@ -14,6 +14,8 @@ mod variables;
 pub use builder::Builder;
 pub(crate) use builder::{Attachments, Notifiers};
 pub use llm_audit_log::CaptureContent;
+#[cfg(feature = "tower")]
+pub(crate) use otlp::percent_decoded;
 #[cfg(feature = "otlp")]
 pub(crate) use otlp::{Collector, GRPC, Otlp, Semconv};
 #[cfg(feature = "otlp")]

@@ -290,7 +290,7 @@ fn parse_pairs(text: &str) -> Option<Vec<(String, String)>> {
 }
 
 /// Decodes `%41` to `A`. What is not two hexadecimal digits stays.
-fn percent_decoded(text: &str) -> Option<String> {
+pub(crate) fn percent_decoded(text: &str) -> Option<String> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {

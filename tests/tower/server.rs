@@ -10,7 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Response, StatusCode};
 use axum::routing::{any, any_service, get};
 use axum::{BoxError, Extension, Router};
-use llm_audit::layer::tower::ResponseBody;
+use llm_audit::layer::tower::{ResponseBody, ServerLayer};
 use llm_audit::{AuditEvent, AuditLogger, EventType, InSpan, TraceContext};
 use serde_json::{Value, json};
 use tower::ServiceBuilder;
@@ -249,6 +249,44 @@ fn a_request_is_for_the_user_that_the_application_names() {
     }
     let of_acme = metrics.rows.iter().filter(|row| row.tenant == "acme");
     assert_eq!(of_acme.map(|row| row.events).sum::<u64>(), 4);
+}
+
+#[test]
+fn a_request_is_for_whom_configured_headers_and_trusted_baggage_name() {
+    let headers = |layer: ServerLayer| {
+        layer.user_header("x-user").tenant_header("x-tenant").conversation_header("x-talk")
+    };
+    let requests: [&[&str]; 3] = [
+        &["x-user: ann@example.org", "x-tenant: acme", "x-talk: c-1", "baggage: user.id=bob"],
+        &["baggage: user.id=bob,tenant.id=acme,session.id=c%2D2"],
+        &["x-user: ann", "x-user: bob", "x-tenant: a\tb"],
+    ];
+    let ann = Some("u_");
+    let all = [
+        (ann, Some("acme"), Some("c-1")),
+        (Some("bob"), Some("acme"), Some("c-2")),
+        (None, None, None),
+    ];
+    let none = (None, None, None);
+    for (reads_baggage, expected) in [(true, all), (false, [all[0], none, none])] {
+        let served = Served::new(|capture| {
+            let layer = headers(layer(capture));
+            let layer = if reads_baggage { layer.identity_from_baggage() } else { layer };
+            Router::new().route("/at", get(where_am_i)).layer(layer)
+        });
+        for (ended, headers) in (1..).zip(requests) {
+            served.ask("GET /at", headers);
+            served.wait_for("request.end", ended);
+        }
+        for (pair, expected) in served.finish(3).pairs().iter().zip(expected) {
+            for event in [&pair.start, &pair.end] {
+                let member = |name: &str| event["data"][name].as_str();
+                let user =
+                    member("user").map(|user| if user.starts_with("u_") { "u_" } else { user });
+                assert_eq!((user, member("tenant"), member("conversation")), expected, "{event}");
+            }
+        }
+    }
 }
 
 #[test]

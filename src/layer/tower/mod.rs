@@ -54,6 +54,7 @@ mod content;
 mod exchange;
 mod failure;
 mod headers;
+mod identity;
 mod pending;
 mod replay;
 mod server;

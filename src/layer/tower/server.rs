@@ -24,6 +24,7 @@ use super::exchange::{
 };
 use super::failure::{BoxError, ServiceFailure};
 use super::headers::{self, RecordedHeaders};
+use super::identity::id_in_header;
 use super::pending::Pending;
 use super::replay;
 use super::settings::{LayerSettings, header_name};
@@ -49,7 +50,8 @@ use crate::recorder::{AuditLogger, Outlet};
 /// - **Route.** It is the matched path of axum's router (feature `axum`), or else the result of
 ///   [`route`](Self::route). For gRPC it is otherwise the path, `/package.Service/Method`. Any other
 ///   request has no route: a raw path may contain ids, and is not recorded.
-/// - **User and tenant** are unknown, unless [`user`](Self::user) and [`tenant`](Self::tenant) name them.
+/// - **User, tenant and conversation** are unknown, unless [`user`](Self::user) and the methods after it say where
+///   they are.
 /// - **Upgrades** (101, `CONNECT`) end with the head of the response and the `note` `upgraded`.
 /// - **Body.** A response without one (`HEAD`, 204, 304, an empty body) ends with its head. If the
 ///   body is dropped before its end, because the client left, the request ends as `cancelled`.
@@ -172,6 +174,72 @@ impl<I> ServerLayer<I> {
     /// Sets the function that names the tenant of a request; see [`user`](Self::user).
     pub fn tenant(self, tenant: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
         self.set(|settings| settings.tenant = Some(Arc::new(tenant)))
+    }
+
+    /// Sets the function that names the conversation that a request is part of; see [`user`](Self::user).
+    pub fn conversation(
+        self,
+        conversation: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.set(|settings| settings.conversation = Some(Arc::new(conversation)))
+    }
+
+    /// Reads the user of a request from this header, in place of [`user`](Self::user).
+    ///
+    /// Any client can write it, so a gateway in front of the service must set or remove it. It is not read if it is
+    /// there more than once, is empty, is not UTF-8, has a control character, or has more than 256 bytes. The user is
+    /// then not known.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the name is not a valid name of a header.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use llm_audit::layer::tower::ServerLayer;
+    ///
+    /// let layer = ServerLayer::new("benefits")
+    ///     .user_header("x-user-id")
+    ///     .tenant_header("x-tenant-id")
+    ///     .conversation_header("x-conversation-id");
+    /// # drop(layer);
+    /// ```
+    pub fn user_header(self, name: impl AsRef<str>) -> Self {
+        let name = header_name(name);
+        self.user(move |head| id_in_header(&head.headers, &name))
+    }
+
+    /// Reads the tenant of a request from this header, in place of [`tenant`](Self::tenant); see
+    /// [`user_header`](Self::user_header).
+    ///
+    /// # Panics
+    ///
+    /// Panics if the name is not a valid name of a header.
+    pub fn tenant_header(self, name: impl AsRef<str>) -> Self {
+        let name = header_name(name);
+        self.tenant(move |head| id_in_header(&head.headers, &name))
+    }
+
+    /// Reads the conversation of a request from this header, in place of [`conversation`](Self::conversation); see
+    /// [`user_header`](Self::user_header).
+    ///
+    /// # Panics
+    ///
+    /// Panics if the name is not a valid name of a header.
+    pub fn conversation_header(self, name: impl AsRef<str>) -> Self {
+        let name = header_name(name);
+        self.conversation(move |head| id_in_header(&head.headers, &name))
+    }
+
+    /// Reads from the W3C `baggage` of a request what the functions and headers above do not say.
+    ///
+    /// The names are `user.id` or `enduser.id`, `tenant.id` or `tenant`, and `gen_ai.conversation.id` or `session.id`.
+    /// It is off by default, because any client can write baggage. Turn it on only between services of your own. The
+    /// same values are refused as in [`user_header`](Self::user_header), and so is baggage of more than 8,192 bytes.
+    /// No baggage is ever sent.
+    pub fn identity_from_baggage(self) -> Self {
+        self.set(|settings| settings.reads_baggage = true)
     }
 
     /// Requires at compile time that the router is one whose routes this layer reads: that of axum

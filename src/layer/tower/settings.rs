@@ -6,11 +6,13 @@ use std::sync::Arc;
 use http::HeaderName;
 use http::request::Parts;
 
+use super::identity::member_of_baggage;
 use crate::context::TraceContext;
 use crate::recorder::Outlet;
 use crate::sanitize::Sanitizer;
+use llm_audit_log::schema::gen_ai;
 
-/// Returns what the application knows of a request: its route or URL without ids, its user, its tenant.
+/// Returns what the application knows of a request: its route or URL without ids, or whom it is for.
 pub(super) type TextOfRequest = Arc<dyn Fn(&Parts) -> Option<String> + Send + Sync>;
 
 #[derive(Clone)]
@@ -20,6 +22,9 @@ pub(super) struct LayerSettings {
     pub(super) template: Option<TextOfRequest>,
     pub(super) user: Option<TextOfRequest>,
     pub(super) tenant: Option<TextOfRequest>,
+    pub(super) conversation: Option<TextOfRequest>,
+    /// Whether baggage says what these three do not.
+    pub(super) reads_baggage: bool,
     /// The headers to record.
     pub(super) headers: Vec<HeaderName>,
     /// The longest body to record.
@@ -38,6 +43,8 @@ impl LayerSettings {
             template: None,
             user: None,
             tenant: None,
+            conversation: None,
+            reads_baggage: false,
             headers: Vec::new(),
             body_bytes_max: None,
             restarts_trace: false,
@@ -45,17 +52,18 @@ impl LayerSettings {
         }
     }
 
-    /// Returns the context for the user and the tenant of a request. What is not known is left as it is.
+    /// Returns the context for the user, the tenant and the conversation of a request. What is not known is left as it is.
     pub(super) fn with_identity(&self, context: TraceContext, head: &Parts) -> TraceContext {
-        let text = |of: &Option<TextOfRequest>| of.as_ref().and_then(|of| of(head));
-        let context = match text(&self.user) {
-            Some(user) => context.with_user(user),
-            None => context,
-        };
-        match text(&self.tenant) {
-            Some(tenant) => context.with_tenant(tenant),
-            None => context,
-        }
+        let baggage = || self.reads_baggage.then_some(&head.headers);
+        let known = [
+            (&self.user, gen_ai::USER),
+            (&self.tenant, gen_ai::TENANT),
+            (&self.conversation, gen_ai::CONVERSATION),
+        ];
+        context.with_known(known.map(|(text, names)| {
+            let text = text.as_ref().and_then(|text| text(head));
+            text.or_else(|| member_of_baggage(baggage()?, names))
+        }))
     }
 
     /// Reports whether a called host gets the trace. If there is a list, no unknown host does.

@@ -45,7 +45,10 @@ fn server_layer<I, N: AsRef<str>>(
     text: impl Fn(&Parts) -> Option<String> + Clone + Send + Sync + 'static,
     headers: impl IntoIterator<Item = N>,
 ) -> (ServerLayer, ServerLayer<I>) {
-    let layer = layer.route(text.clone()).user(text.clone()).tenant(text);
+    let layer =
+        layer.route(text.clone()).user(text.clone()).tenant(text.clone()).conversation(text);
+    let layer = layer.user_header("a").tenant_header("b").conversation_header("c");
+    let layer = layer.identity_from_baggage();
     let _: fn(ServerLayer<I>, AuditLogger) -> ServerLayer<I> = ServerLayer::logger;
     let _: fn(ServerLayer<I>, usize) -> ServerLayer<Captured> = ServerLayer::capture_bodies;
     (ServerLayer::new(agent), layer.restart_trace().capture_headers::<N>(headers))
