@@ -93,7 +93,8 @@ fn a_model_call() {
 fn whom_an_operation_is_for_is_named_by_a_span_above() {
     let seen = capture();
     let lines = recorded_by(&seen, || {
-        let request = info_span!("request", user.id = "u-1842", tenant = "acme");
+        let request =
+            info_span!("request", user.id = "u-1842", tenant = "acme", session.id = "s-9");
         let _request = request.enter();
         let chat = info_span!(
             "chat",
@@ -125,6 +126,7 @@ fn whom_an_operation_is_for_is_named_by_a_span_above() {
     let (user, tenant) = whom("agent.invoke");
     assert!(user.starts_with("u_") && tenant == "acme", "{user} {tenant}");
     assert_eq!(calls[1]["data"]["user"], user);
+    assert!(lines.iter().all(|line| line["data"]["conversation"] == "s-9"), "{lines:?}");
     let rows = seen.logger().metrics().rows;
     assert!(rows.iter().all(|row| row.tenant == "acme"), "{rows:?}");
     assert!(rows.iter().any(|row| (&*row.event_type, &*row.model) == ("agent.invoke", "gpt-4o")));

@@ -89,8 +89,8 @@ const BYTES_MAX_DEFAULT: usize = 256 << 10;
 /// | `gen_ai.usage.cache_read.input_tokens`, `cache_write.input_tokens` (in 1.41 `cache_creation.input_tokens`), `reasoning.output_tokens`, `audio.input_tokens`, `audio.output_tokens`, `audio.cache_read.input_tokens`, and older names | `data.usage` |
 /// | `gen_ai.response.model`, else `gen_ai.request.model` | `data.model`; `data.request_model` if it differs |
 /// | `gen_ai.provider.name`, else `gen_ai.system` | `data.provider` |
-/// | `gen_ai.response.id`, `gen_ai.response.finish_reasons`, `gen_ai.conversation.id` | `data.response_id`, `finish_reasons`, `conversation` |
-/// | `user.id`, else `enduser.id`; `tenant.id`, else `tenant`; of the span or the nearest above it | `data.user`, `data.tenant`, also of events that are emitted inside |
+/// | `gen_ai.response.id`, `gen_ai.response.finish_reasons` | `data.response_id`, `finish_reasons` |
+/// | `user.id`, else `enduser.id`; `tenant.id`, else `tenant`; `gen_ai.conversation.id`, else `session.id`; of the span or the nearest above it | `data.user`, `data.tenant`, `data.conversation`, also of events that are emitted inside |
 /// | `gen_ai.tool.name`, `gen_ai.tool.type`, `gen_ai.tool.call.id` | `data.tool`, `tool_type`, `call_id` |
 /// | `error.type`; `otel.status_description`, `error.message`, `exception.message` | `error.type`, `error.message` |
 /// | content: `gen_ai.system_instructions`, `gen_ai.input.messages` or `gen_ai.prompt`, `gen_ai.output.messages` or `gen_ai.completion`, `gen_ai.tool.call.arguments`, `gen_ai.tool.call.result` | `data.system_instructions`, `prompt`, `completion`, `arguments`, `result`; only if [content is captured](crate::Builder::capture_content). If [snapshots](crate::Builder::include_snapshots) are recorded, the arguments of a failed tool are also its `error.input_snapshot` |

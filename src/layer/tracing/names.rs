@@ -108,7 +108,7 @@ pub(super) fn is_client_span(metadata: &Metadata<'_>) -> bool {
 /// Reports whether the values of the span are kept for itself or for the operations below it.
 pub(super) fn is_kept_span(metadata: &Metadata<'_>) -> bool {
     metadata_has_field(metadata, |name| {
-        name.starts_with("gen_ai.") || is_among_field_names(&[USER, TENANT], name)
+        name.starts_with("gen_ai.") || is_among_field_names(&[USER, TENANT, CONVERSATION], name)
     })
 }
 

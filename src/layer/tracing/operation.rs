@@ -21,7 +21,6 @@ pub(super) struct TracedOperation<'a> {
     pub(super) fields: &'a GenAiFields,
     pub(super) context: &'a TraceContext,
     pub(super) agent: &'a str,
-    pub(super) conversation: Option<&'a str>,
     /// Its name, used if no field names it.
     pub(super) name: &'a str,
     pub(super) latency: Option<Duration>,
@@ -64,7 +63,7 @@ impl TracedOperation<'_> {
         let asked = self.fields.text(names::REQUEST_MODEL);
         let answered = self.fields.text(names::RESPONSE_MODEL);
         let usage = self.fields.usage().filter(|_| !self.repeats_tokens);
-        let mut data = self.new_data();
+        let mut data = OperationData::default();
         data.put_text("model", answered.or(asked));
         data.put_text(
             "request_model",
@@ -127,7 +126,7 @@ impl TracedOperation<'_> {
     /// An agent's tokens are the sum over its model calls, which are recorded themselves. So they
     /// are put into `data.total`, which no reader adds up.
     fn record_other_end(&self, name: &str) -> Option<FailureReason> {
-        let mut data = self.new_data();
+        let mut data = OperationData::default();
         let model = self.fields.text(names::REQUEST_MODEL);
         data.put_text("model", model);
         data.put_text("provider", self.fields.text(names::PROVIDER));
@@ -145,14 +144,8 @@ impl TracedOperation<'_> {
         self.fields.text(names::OPERATION).unwrap_or(self.name)
     }
 
-    fn new_data(&self) -> OperationData {
-        let mut data = OperationData::default();
-        data.put_text("conversation", self.conversation);
-        data
-    }
-
     fn new_tool_data(&self, tool: &str) -> OperationData {
-        let mut data = self.new_data();
+        let mut data = OperationData::default();
         data.put_text("tool", Some(tool));
         data.put_text("tool_type", self.fields.text(names::TOOL_TYPE));
         data.put_text("call_id", self.fields.text(names::CALL_ID));

@@ -53,7 +53,7 @@ impl AuditLayer {
         of(fields).or_else(|| above.filter_map(value).next())
     }
 
-    /// Returns the context for the user and the tenant that these fields or the spans above name.
+    /// Returns the context for the user, the tenant and the conversation that these fields or the spans above name.
     pub(super) fn with_identity<'a, S: LookupSpan<'a> + 'a, A: Iterator<Item = SpanRef<'a, S>>>(
         &self,
         context: TraceContext,
@@ -61,14 +61,7 @@ impl AuditLayer {
         above: impl Fn() -> A,
     ) -> TraceContext {
         let value = |names| self.value_or_above(fields, above(), names);
-        let context = match value(names::USER) {
-            Some(user) => context.with_user(user),
-            None => context,
-        };
-        match value(names::TENANT) {
-            Some(tenant) => context.with_tenant(tenant),
-            None => context,
-        }
+        context.with_known([names::USER, names::TENANT, names::CONVERSATION].map(value))
     }
 
     /// Returns the context that is the parent of a new operation.
@@ -108,14 +101,12 @@ impl AuditLayer {
     ) -> Option<R> {
         let above = || span.scope().skip(1);
         let context = self.with_identity(open.context.clone()?, &open.fields, above);
-        let value = |names| self.value_or_above(&open.fields, above(), names);
-        let (agent, conversation) = (value(names::AGENT), value(names::CONVERSATION));
+        let agent = self.value_or_above(&open.fields, above(), names::AGENT);
         let operation = TracedOperation {
             outlet: &self.outlet,
             fields: &open.fields,
             context: &context,
             agent: agent.as_deref().unwrap_or(&self.agent),
-            conversation: conversation.as_deref(),
             name: span.name(),
             latency: Some(open.latency()),
             lacks_answer: open.expects_answer && !open.fields.is_answered,
@@ -140,14 +131,12 @@ impl AuditLayer {
         let context = above.map_or_else(TraceContext::new_trace, |above| above.new_span());
         let above = || ctx.event_scope(event).into_iter().flatten();
         let context = self.with_identity(context, fields, above);
-        let value = |names| self.value_or_above(fields, above(), names);
-        let (agent, conversation) = (value(names::AGENT), value(names::CONVERSATION));
+        let agent = self.value_or_above(fields, above(), names::AGENT);
         let operation = TracedOperation {
             outlet: &self.outlet,
             fields,
             context: &context,
             agent: agent.as_deref().unwrap_or(&self.agent),
-            conversation: conversation.as_deref(),
             name: event.metadata().name(),
             latency: None,
             lacks_answer: false,

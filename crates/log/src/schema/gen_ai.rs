@@ -65,7 +65,7 @@ pub const SERVICE_TIER: AttributeNames =
 
 pub const OPERATION: AttributeNames = &["gen_ai.operation.name"];
 pub const AGENT: AttributeNames = &["gen_ai.agent.name"];
-pub const CONVERSATION: AttributeNames = &["gen_ai.conversation.id"];
+pub const CONVERSATION: AttributeNames = &["gen_ai.conversation.id", "session.id"];
 pub const USER: AttributeNames = &["user.id", "enduser.id"];
 pub const TENANT: AttributeNames = &["tenant.id", "tenant"];
 pub const PROVIDER: AttributeNames = &["gen_ai.provider.name", "gen_ai.system"];

@@ -155,7 +155,6 @@ pub(super) static COMMON: &[Row] = &[
     row(&["event.name"], To::EventType),
     row(&["event.sequence"], To::Sequence),
     row(&["event.timestamp"], To::Time),
-    row(&["session.id"], To::Data("conversation")),
     row(USER, To::Data("user")),
     row(TENANT, To::Data("tenant")),
     row(&["error.type", "exception.type"], To::ErrorType),
