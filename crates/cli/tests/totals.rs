@@ -2,11 +2,14 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 use common::{folder, run};
-use llm_audit::{AuditEvent, AuditLogger, EventType, FailedTraces, SamplingPolicy, Status, Usd};
+use llm_audit::{
+    AuditEvent, AuditLogger, EventType, FailedTraces, SamplingPolicy, Status, TraceContext, Usd,
+};
 use serde_json::{Value, json};
 
 /// Records the same events each time.
@@ -124,6 +127,78 @@ fn the_cost_of_each_user_is_that_of_all_calls() {
         let shown = run(&["cost", "--by", by, "--dir", &dir]).stdout;
         assert!(shown.contains("users by audit.totals"), "{shown}");
     }
+}
+
+/// Every user has a cost, also those with a mail address, and costs are those of an independent sum.
+#[test]
+fn the_costs_of_ten_thousand_users_are_those_of_an_independent_sum() {
+    const USERS: usize = 10_000;
+    let id = |user: usize| match user % 2 {
+        0 => format!("member-{user}"),
+        _ => format!("member-{user}@example.org"),
+    };
+    for keeps_all in [true, false] {
+        let (_keep, dir) = folder();
+        let trace_rate = if keeps_all { 1.0 } else { 0.0 };
+        let policy = SamplingPolicy { trace_rate, success_rate: 0.0, ..SamplingPolicy::default() };
+        let builder = AuditLogger::builder().without_environment().directory(Path::new(&dir));
+        let builder = builder.sampling(policy).failed_traces(FailedTraces::Sampled);
+        let logger = builder.build().unwrap();
+        let mut draws = fastrand::Rng::with_seed(22);
+        // In billionths of a dollar.
+        let mut sums = vec![0_u64; USERS];
+        for call in 0..3 * USERS {
+            let user = if call < USERS { call } else { draws.usize(..USERS) };
+            let cost = draws.u64(1..50_000_000);
+            sums[user] += cost;
+            let event = AuditEvent::new(EventType::LlmInvoke, "benefits", "chat").tokens(7, 3);
+            let event = event.cost_usd(dollars(cost).parse::<Usd>().unwrap());
+            let _scope = TraceContext::new_trace().with_user(id(user)).enter();
+            logger.emit_wait(&event);
+        }
+        logger.shutdown(Duration::from_secs(60)).unwrap();
+        let out = run(&["cost", "--by", "user", "--json", "--dir", &dir]);
+        assert_eq!((out.code, &*out.stderr), (0, ""));
+        assert!(!out.stdout.contains("example.org"));
+        let total = dollars(sums.iter().sum());
+        assert!(out.stdout.contains(&format!("\"cost_usd\":{total},")), "{total}");
+        let found = out.json();
+        let groups = found["groups"].as_array().unwrap();
+        let (mut plain, mut hashed) = (BTreeMap::new(), Vec::new());
+        for group in groups {
+            let bounds = ["cost_usd", "cost_usd_max"].map(|name| billionths(&group[name]));
+            match group["values"][0].as_str().unwrap() {
+                user if user.starts_with("u_") => hashed.push(bounds),
+                user => drop(plain.insert(user.to_owned(), bounds)),
+            }
+        }
+        if keeps_all {
+            assert_eq!((groups.len(), &found["other"]["cost_usd"]), (USERS, &json!(0)));
+            let exact = |user: usize| [sums[user]; 2];
+            assert!((0..USERS).step_by(2).all(|user| plain.get(&id(user)) == Some(&exact(user))));
+            let mut expected: Vec<_> = (1..USERS).step_by(2).map(exact).collect();
+            expected.sort_unstable();
+            hashed.sort_unstable();
+            assert_eq!(hashed, expected);
+        } else {
+            assert!(groups.len() >= 256, "{}", groups.len());
+            let nobody = [0, billionths(&found["rest_cost_usd_max"])];
+            for user in (0..USERS).step_by(2) {
+                let [least, most] = plain.get(&id(user)).copied().unwrap_or(nobody);
+                assert!((least..=most).contains(&sums[user]), "{user}: {least} {most}");
+            }
+        }
+    }
+}
+
+/// The exact decimal text of billionths, as the command writes it.
+fn dollars(billionths: u64) -> String {
+    let (whole, part) = (billionths / 1_000_000_000, billionths % 1_000_000_000);
+    format!("{whole}.{part:09}").trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+fn billionths(cost: &Value) -> u64 {
+    (cost.as_f64().unwrap() * 1e9).round() as u64
 }
 
 /// More users than totals name: what each may have spent besides is said.

@@ -29,7 +29,8 @@ use crate::ui::{
 pub(crate) struct StatsArgs {
     #[command(flatten)]
     groups: GroupArgs,
-    /// A field, or two with a comma between them: agent, action, status, model, tenant, user, day, hour
+    /// A field, or two with a comma between them: agent, action, status, model, tenant, user,
+    /// conversation, day, hour
     #[arg(long, value_name = "FIELDS", value_parser = parse_fields, default_value = "event_type")]
     by: Fields,
     /// Show the figures again whenever there are new events, until Ctrl-C
@@ -121,7 +122,8 @@ Counts the llm.invoke and llm.error events with tokens or a cost. The cost is ex
 events, by the audit.totals lines. A call of a model without a known price costs ?, never zero. If the
 totals do not answer the question, as with --reprice, a ~ is before what is estimated: sampling left
 events out, and those that are left count for them. Totals name the 256 users of a minute who spent
-most. With --by user and a sampled log these are shown, and what more a user may have spent.
+most. With --by user and a sampled log these are shown, and what more a user may have spent. Of more
+than 1,000 users the cost alone is shown.
 
 Exit codes: 0 there are such events, 1 there are and a file cannot be read to its end, 2 bad input, 3
 there are none.
@@ -220,21 +222,30 @@ fn run_groups(
     question.answer(&sums, &basis, read, price_file)
 }
 
-/// Shows the cost of each user: by the lines if they are all there, otherwise by the users of totals.
+/// Shows the cost of each user: by the lines if they are all there, otherwise by the users of totals. Of more users than
+/// there are groups, it shows the cost alone.
 fn run_users(args: &GroupArgs, by: &[String], view: View) -> Result<CommandExit, CommandFailure> {
     let question = Question { args, by, view };
     let mut lines = question.counting()?;
     let mut users = Counting::new(UserCosts::default(), &args.filter.to_filter(), &[]);
+    let mut users_of_lines = UserCosts::default();
     let read = args.input.count(&args.filter, &mut users, |users, line, weight| {
         if let Some(weight) = weight {
             users.add(line, weight, |costs| costs.add(line, weight));
+            users_of_lines.add(line, weight);
             question.add(&mut lines, line, weight);
         }
     })?;
-    let ((costs, basis), (sums, of_lines)) = (users.finish(), lines.finish());
-    if costs.total.events <= sums.groups.total.events {
+    let (mut shown, (sums, of_lines)) = (users.finish(), lines.finish());
+    let has_all_lines = shown.0.total.events <= sums.groups.total.events;
+    if has_all_lines && sums.groups.other.events == 0 {
         return question.answer(&sums, &of_lines, read, None);
     }
+    if has_all_lines {
+        // So many users have no groups of their own.
+        shown = (users_of_lines, of_lines);
+    }
+    let (costs, basis) = shown;
     let mut out = BufWriter::new(io::stdout().lock());
     let written = match args.json {
         true => costs.print_json(by, &basis, &mut out),

@@ -1,4 +1,4 @@
-//! `cost --by user` of a sampled log: the users of totals.
+//! `cost --by user` of a sampled log, by the users of totals, and of many users.
 
 use std::cmp::Reverse;
 use std::io::{self, Write};
@@ -129,7 +129,10 @@ impl UserCosts {
     }
 
     fn notes(&self, basis: &Basis) -> Vec<String> {
-        let mut notes = vec!["users by audit.totals, which name those who spent most".to_owned()];
+        let mut notes = vec![match basis.counted {
+            0 => "so many users are shown with their cost alone".to_owned(),
+            _ => "users by audit.totals, which name those who spent most".to_owned(),
+        }];
         let rest = self.users.rest_max();
         if rest > Usd::ZERO {
             let rest = format_dollars(rest);

@@ -22,9 +22,9 @@ const LATE_VALUES: usize = 256;
 
 /// What events are grouped by.
 ///
-/// It is read from `day`, `hour` (both in UTC), `model`, `tenant`, `user`, or a field as an
+/// It is read from `day`, `hour` (both in UTC), `model`, `tenant`, `user`, `conversation`, or a field as an
 /// [`Expression`](super::Expression) has it: `agent`, `data.tool`. The tenant is at `data.tenant`, the user at
-/// `data.user`.
+/// `data.user`, the conversation at `data.conversation`.
 #[derive(Clone, Debug)]
 pub struct GroupBy(Key);
 
@@ -38,7 +38,7 @@ enum Key {
 }
 
 /// What there is besides the fields of the schema.
-const NAMES: [&str; 5] = ["model", "tenant", "user", "day", "hour"];
+const NAMES: [&str; 6] = ["model", "tenant", "user", "conversation", "day", "hour"];
 
 impl FromStr for GroupBy {
     type Err = Error;
@@ -52,6 +52,7 @@ impl FromStr for GroupBy {
                 let field = match field {
                     "tenant" => "data.tenant",
                     "user" => "data.user",
+                    "conversation" => "data.conversation",
                     field => field,
                 };
                 let path = parse::parse_field(field, &NAMES)?;
@@ -357,7 +358,10 @@ mod tests {
         for (text, meant) in [("modle", "model"), ("days", "day"), ("tool", "data.tool")] {
             let error = text.parse::<GroupBy>().unwrap_err().to_string();
             assert!(error.contains(&format!("no such field, did you mean {meant}?")), "{error}");
-            assert!(error.ends_with("error, model, tenant, user, day, hour"), "{error}");
+            assert!(
+                error.ends_with("error, model, tenant, user, conversation, day, hour"),
+                "{error}"
+            );
         }
     }
 }
