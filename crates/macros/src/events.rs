@@ -3,7 +3,7 @@
 /// The event types of the schema: their names, and the variants of `EventType`.
 ///
 /// This crate does not depend on the schema's crate; a test compares the two lists.
-pub(crate) const TYPES: [(&str, &str); 19] = [
+pub(crate) const TYPES: [(&str, &str); 21] = [
     ("request.start", "RequestStart"),
     ("request.end", "RequestEnd"),
     ("agent.route", "AgentRoute"),
@@ -23,6 +23,8 @@ pub(crate) const TYPES: [(&str, &str); 19] = [
     ("push.send", "PushSend"),
     ("serialize", "Serialize"),
     ("prompt.efficiency", "PromptEfficiency"),
+    ("eval.result", "EvalResult"),
+    ("feedback.given", "FeedbackGiven"),
 ];
 
 /// Reports whether a name may be a type of the user's own.

@@ -92,6 +92,8 @@ event_types! {
     PushSend = "push.send", "a notification was sent", own, ok;
     Serialize = "serialize", "a payload was encoded", own, ok;
     PromptEfficiency = "prompt.efficiency", "a prompt was compressed or templated", own, ok;
+    EvalResult = "eval.result", "an answer was evaluated", shared, ok;
+    FeedbackGiven = "feedback.given", "a person judged an answer", shared, ok;
 }
 
 /// What the table knows about one type.
@@ -135,6 +137,13 @@ impl<'a> EventType<'a> {
     #[inline]
     pub fn shares_span(self) -> bool {
         self.row().is_some_and(|row| row.shares_span)
+    }
+
+    /// Whether events of this type judge what another event reports. They have the span of that one, and may come
+    /// days later.
+    #[inline]
+    pub fn is_judgement(self) -> bool {
+        matches!(self, Self::EvalResult | Self::FeedbackGiven)
     }
 
     /// Whether the type itself names a failure.
@@ -187,7 +196,9 @@ mod tests {
             EventType::ALL.iter().filter(|t| property(**t)).map(|t| t.name()).collect()
         };
         let shared = ["request.start", "request.end", "tool.call", "tool.result", "tool.error"];
-        assert_eq!(of(EventType::shares_span), shared);
+        let judgements = ["eval.result", "feedback.given"];
+        assert_eq!(of(EventType::shares_span), [&shared[..], &judgements].concat());
+        assert_eq!(of(EventType::is_judgement), judgements);
         assert_eq!(of(EventType::is_failure), ["llm.error", "tool.error"]);
     }
 }

@@ -185,7 +185,7 @@ fields! {
         "tokens the model wrote, reasoning included; absent if unknown";
     cost_usd: Dollars, Optional, by_hand, "what it cost in US dollars, exact, without exponent";
     kept: Text, Optional, by_shape,
-        "why the line is here though the draws left it out: `failed`, `slow` or `parent`";
+        "why the line is here though the draws left it out: `failed`, `slow`, `parent` or `judgement`";
     data: DataObject, Optional, by_shape, "the payload";
     error: ErrorObject, Optional, by_shape,
         "what went wrong: `type`, `message`, `traceback`, `recoverable`, `input_snapshot`, \

@@ -82,6 +82,13 @@ pub const INSTRUCTIONS: AttributeNames = &["gen_ai.system_instructions"];
 pub const ARGUMENTS: AttributeNames = &["gen_ai.tool.call.arguments"];
 pub const RESULT: AttributeNames = &["gen_ai.tool.call.result"];
 
+/// The event that is an `eval.result`, and its attributes.
+pub const EVALUATION_EVENT: &str = "gen_ai.evaluation.result";
+pub const EVALUATION: AttributeNames = &["gen_ai.evaluation.name"];
+pub const EVALUATION_SCORE: AttributeNames = &["gen_ai.evaluation.score.value"];
+pub const EVALUATION_LABEL: AttributeNames = &["gen_ai.evaluation.score.label"];
+pub const EXPLANATION: AttributeNames = &["gen_ai.evaluation.explanation"];
+
 /// The kind of an operation of the conventions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OperationKind<'a> {

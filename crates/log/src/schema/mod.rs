@@ -6,6 +6,7 @@ mod fields;
 pub mod gen_ai;
 mod head;
 pub mod ids;
+mod judgement;
 mod latencies;
 mod line;
 mod metrics_row;
@@ -23,6 +24,8 @@ pub(crate) use event_type::is_llm_call;
 pub use event_type::{EventType, is_event_type_name};
 pub(crate) use fields::FaultCheck;
 pub use fields::{FIELDS, Field, LineFields, Presence, event_fields};
+pub use judgement::Judgement;
+pub(crate) use judgement::is_judgement;
 pub(crate) use latencies::bucket_micros_of_ms;
 pub use latencies::{
     LATENCY_BUCKETS, LATENCY_MICROS_MAX, Latencies, latency_bucket, latency_of_ms,

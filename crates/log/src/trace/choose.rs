@@ -5,7 +5,7 @@ use crate::error::Error;
 use crate::folder::Folder;
 use crate::query::{Filter, Scan};
 use crate::schema::ids::parse_trace_id;
-use crate::schema::{Line, Status};
+use crate::schema::{Line, Status, is_judgement};
 
 /// Which trace of a log is meant. Of several, the one whose event is later in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,10 @@ pub enum Choice {
 impl Choice {
     /// How much an event speaks for its trace. `None` if it does not.
     fn weight(self, line: &Line<'_>) -> Option<f64> {
+        // Judgements of an old trace do not make it a new one.
+        if line.event_type().is_some_and(is_judgement) {
+            return None;
+        }
         let has_failed = || line.status().is_some_and(Status::is_failure);
         match self {
             Self::Failed if !has_failed() => None,

@@ -6,7 +6,7 @@ mod find;
 mod tests;
 mod tree;
 
-use crate::schema::{CaptureContent, Line, Status, Usd, is_llm_call};
+use crate::schema::{CaptureContent, Line, Status, Usd, is_judgement, is_llm_call};
 use crate::writers::Writers;
 pub use choose::Choice;
 pub use find::Found;
@@ -39,6 +39,9 @@ pub struct Span {
     /// Its events by time, those of one time and those without in the order of the log; never
     /// empty.
     pub events: Vec<Event>,
+    /// Evaluations and feedback of what happened in the span, by time. If there is nothing else of it in the log, they are
+    /// its events.
+    pub judgements: Vec<Event>,
     /// Whether the span above is missing from the log.
     pub is_orphan: bool,
     /// Whether its chain of parents led back to it; it was put at the top.
@@ -112,6 +115,11 @@ impl Event {
         self.status.is_some_and(Status::is_failure)
     }
 
+    /// Whether it judges what others did, maybe days later.
+    pub(super) fn is_judgement(&self) -> bool {
+        is_judgement(&self.event_type)
+    }
+
     /// Whether its tokens and cost count towards the trace's: those of requests and agents repeat the
     /// sum of what happened below them.
     fn counts_towards_trace(&self) -> bool {
@@ -132,14 +140,19 @@ fn join_intervals(intervals: impl Iterator<Item = (i64, i64)>) -> Option<(i64, i
 }
 
 impl Trace {
-    /// All events, span by span.
+    /// All events but [judgements](Span::judgements), span by span.
     pub fn events(&self) -> impl Iterator<Item = &Event> {
         self.spans.iter().flat_map(|span| &span.events)
     }
 
-    /// When it began and ended, in microseconds since the Unix epoch.
+    /// When it began and ended, in microseconds since the Unix epoch. Spans that only have judgements do not count, unless
+    /// there are no others.
     pub fn interval(&self) -> Option<(i64, i64)> {
-        join_intervals(self.spans.iter().filter_map(Span::interval))
+        let of = |spans: &mut dyn Iterator<Item = &Span>| {
+            join_intervals(spans.filter_map(Span::interval))
+        };
+        let has_happened = |span: &&Span| !span.events.iter().all(Event::is_judgement);
+        of(&mut self.spans.iter().filter(has_happened)).or_else(|| of(&mut self.spans.iter()))
     }
 
     /// Input and output tokens of its calls of models. Other events may repeat their sum.

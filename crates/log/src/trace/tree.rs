@@ -44,6 +44,7 @@ impl Trace {
             // If the events of one span disagree, the first one decides.
             span.parent = span.parent.take().or(parent.filter(|parent| *parent != span.id));
         }
+        trace.spans.iter_mut().for_each(Span::set_judgements_apart);
         trace.link_spans(&by_id);
         trace
     }
@@ -106,6 +107,18 @@ impl Trace {
             steps.push(step);
         }
         steps
+    }
+}
+
+impl Span {
+    /// Moves judgements out of its events, unless there is nothing else.
+    fn set_judgements_apart(&mut self) {
+        let (judgements, events): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.events).into_iter().partition(Event::is_judgement);
+        (self.events, self.judgements) = match events.is_empty() {
+            true => (judgements, events),
+            false => (events, judgements),
+        };
     }
 }
 

@@ -4,7 +4,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{Notice, NoticeType, count_in_notice};
 use crate::json::Json;
-use crate::schema::{CaptureContent, Line, Status};
+use crate::schema::{CaptureContent, Line, Status, is_judgement};
 
 const HOST: &str = "host";
 const PID: &str = "pid";
@@ -145,11 +145,14 @@ impl SamplingRates {
     /// Returns how many events a line counts as.
     ///
     /// A line that the draws kept counts as those too that they leave out. A slow one counts as one, as
-    /// all of them are kept. One that is here only because its trace failed, or because its parent was
-    /// kept, counts as none: lines that the draws kept count in its place. So the sum over many lines is an
-    /// unbiased estimate (Horvitz and Thompson, 1952). If the draws keep nothing, every line counts as one.
+    /// all of them are kept, and so does an evaluation or feedback. One that is here only because its trace
+    /// failed, or because its parent was kept, counts as none: lines that the draws kept count in its place. So
+    /// the sum over many lines is an unbiased estimate (Horvitz and Thompson, 1952). If the draws keep nothing,
+    /// every line counts as one.
     pub fn weight_of(&self, line: &Line<'_>) -> f64 {
-        if line.latency_ms().is_some_and(|took| took > self.slow_threshold_ms) {
+        if line.latency_ms().is_some_and(|took| took > self.slow_threshold_ms)
+            || line.event_type().is_some_and(is_judgement)
+        {
             return 1.0;
         }
         let is_failure = line.status().is_some_and(Status::is_failure);
