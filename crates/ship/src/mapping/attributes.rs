@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use llm_audit_log::schema::{Line, Status};
+use llm_audit_log::schema::gen_ai::{EVALUATION, EVALUATION_LABEL, EVALUATION_SCORE, EXPLANATION};
+use llm_audit_log::schema::{Judgement, Line, Status};
 use llm_audit_log::{Json, Usd};
 
 use super::{Attribute, AttributeValue, SpanKind};
@@ -69,6 +70,11 @@ pub(super) fn attributes_of<'l>(line: &'l Line<'_>) -> Vec<Attribute<'l>> {
     add_text("http.request.method", text("http.method"));
     add_text("http.route", text("http.route"));
     add_text("user.id", text("user"));
+    add_text("tenant.id", text("tenant"));
+    let evaluation = Judgement::of(line).filter(|judgement| !judgement.is_feedback);
+    add_text(EVALUATION[0], evaluation.map(|evaluation| evaluation.name));
+    add_text(EVALUATION_LABEL[0], evaluation.and_then(|evaluation| evaluation.label));
+    add_text(EXPLANATION[0], evaluation.and_then(|evaluation| evaluation.text));
     add_text("error.type", error_type_of(line));
     add_text("llm_audit.event_type", line.event_type());
     add_text("llm_audit.action", line.action());
@@ -94,6 +100,7 @@ pub(super) fn attributes_of<'l>(line: &'l Line<'_>) -> Vec<Attribute<'l>> {
     for (key, value) in [
         ("llm_audit.cost.usd", line.cost_usd().map(|cost| cost.as_f64())),
         ("llm_audit.latency_ms", line.latency_ms()),
+        (EVALUATION_SCORE[0], evaluation.and_then(|evaluation| evaluation.score)),
     ] {
         attributes.extend(value.map(|value| (key.into(), AttributeValue::Double(value))));
     }

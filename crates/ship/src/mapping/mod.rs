@@ -14,12 +14,13 @@ mod tests;
 use std::borrow::Cow;
 
 use llm_audit_log::Recent;
+use llm_audit_log::schema::gen_ai::EVALUATION_EVENT;
 use llm_audit_log::schema::ids::{parse_span_id, parse_trace_id};
 use llm_audit_log::schema::notices::SamplingRates;
 use llm_audit_log::schema::trace_rate::{
     keeps_trace, randomness_of_id, rejection_threshold, threshold_member,
 };
-use llm_audit_log::schema::{Line, Status};
+use llm_audit_log::schema::{EventType, Line, Status};
 
 use attributes::{attributes_of, name_and_kind};
 use open_inference::span_attributes_of;
@@ -27,7 +28,7 @@ use points::Points;
 pub use resource::resource_of;
 
 /// The version of the mapping, which is the version of the instrumentation scope.
-pub const VERSION: &str = "2";
+pub const VERSION: &str = "3";
 
 /// An attribute: its name, and its value.
 pub type Attribute<'l> = (Cow<'static, str>, AttributeValue<'l>);
@@ -134,9 +135,11 @@ impl Mapper {
             (Some(rates), Some((trace_id, ..))) => self.trace_state(line, trace_id, rates),
             _ => Some(String::new()),
         };
-        // These begin what another event ends.
-        if matches!(line.event_type(), Some("request.start" | "tool.call")) {
-            return None;
+        // These begin what another event ends, or judge it.
+        match line.event_type().map(EventType::from_name) {
+            Some(EventType::RequestStart | EventType::ToolCall) => return None,
+            Some(event_type) if event_type.is_judgement() => return None,
+            _ => {}
         }
         let ((trace_id, span_id, parent), trace_state) = (ids?, state?);
         let (end, took) = (line.timestamp()?, line.latency_ms().filter(|took| *took >= 0.0)?);
@@ -208,7 +211,10 @@ fn log_record_of<'l>(line: &'l Line<'_>) -> LogRecord<'l> {
         ids: ids_of(line).map(|(trace, span, _)| (trace, span)),
         time: line.timestamp().map(nanos),
         severity,
-        event_name: line.event_type().unwrap_or_default(),
+        event_name: match line.event_type().unwrap_or_default() {
+            "eval.result" => EVALUATION_EVENT,
+            event_type => event_type,
+        },
         body: line.error_message().or(line.action()).unwrap_or_default(),
         attributes: attributes_of(line),
     }

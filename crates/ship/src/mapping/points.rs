@@ -17,6 +17,8 @@ impl Points {
         match line.event_type().map(EventType::from_name) {
             // These begin a span, and another event ends it.
             None | Some(EventType::RequestStart | EventType::ToolCall) => return,
+            // These have the ids of what they judge.
+            Some(event_type) if event_type.is_judgement() => return,
             // So may events of other programs' types, unless they took time.
             Some(EventType::Custom(_)) if line.latency_ms().is_none() => return,
             Some(_) => {}

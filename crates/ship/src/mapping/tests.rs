@@ -40,7 +40,7 @@ fn attribute<'r>(attributes: &'r [Attribute<'_>], name: &str) -> Option<&'r str>
 fn a_call_of_a_model_is_a_span_of_the_genai_conventions() {
     let rest = r#""event_type":"llm.invoke","action":"answer","status":"ok","latency_ms":250.5,
         "tokens_input":7,"tokens_output":3,"cost_usd":0.25,
-        "data":{"model":"gpt-4o","provider":"openai","conversation":"c1","user":"u_1"}"#;
+        "data":{"model":"gpt-4o","provider":"openai","conversation":"c1","user":"u_1","tenant":"acme"}"#;
     mapped(&event(DRAWN, rest), None, |record| {
         let Record::Span(span) = record else { panic!("{record:?}") };
         assert_eq!((&*span.name, span.kind, span.error), ("chat gpt-4o", SpanKind::Client, None));
@@ -55,6 +55,7 @@ fn a_call_of_a_model_is_a_span_of_the_genai_conventions() {
             ("gen_ai.provider.name", "openai"),
             ("gen_ai.conversation.id", "c1"),
             ("user.id", "u_1"),
+            ("tenant.id", "acme"),
         ] {
             assert_eq!(attribute(&span.attributes, name), Some(value), "{name}");
         }
@@ -94,6 +95,28 @@ fn a_span_has_the_kind_the_content_and_the_cost_of_open_inference() {
     {
         assert_eq!(of(event_type, ""), (some(kind), false, None, None), "{event_type}");
     }
+}
+
+#[test]
+fn an_evaluation_is_the_event_of_the_genai_conventions() {
+    let rest = r#""event_type":"eval.result","action":"tone","status":"ok","latency_ms":5,
+        "data":{"name":"tone","score":0.5,"label":"pass","explanation":"kind"}"#;
+    mapped(&event(DRAWN, rest), None, |record| {
+        let Record::Log(log) = record else { panic!("{record:?}") };
+        assert_eq!(log.event_name, "gen_ai.evaluation.result");
+        let (trace, span) = log.ids.expect("those of the judged span");
+        assert_eq!(format!("{trace:032x}{span:016x}"), format!("{DRAWN}8ffb1bbb905c172d"));
+        for (name, value) in [
+            ("gen_ai.evaluation.name", "tone"),
+            ("gen_ai.evaluation.score.label", "pass"),
+            ("gen_ai.evaluation.explanation", "kind"),
+            ("llm_audit.event_type", "eval.result"),
+        ] {
+            assert_eq!(attribute(&log.attributes, name), Some(value), "{name}");
+        }
+        let score = ("gen_ai.evaluation.score.value".into(), AttributeValue::Double(0.5));
+        assert!(log.attributes.contains(&score));
+    });
 }
 
 #[test]
@@ -185,6 +208,9 @@ fn a_span_below_an_event_without_time_is_below_the_span_above_it() {
     assert_eq!(parent_of(line(4, 3, took)), Some(1));
     assert_eq!(parent_of(line(5, 4, took)), Some(4));
     assert_eq!(parent_of(line(6, 9, took)), None);
+    // A judgement has the ids of the span that it judges, which stays one.
+    parent_of(line(7, 4, r#""event_type":"eval.result""#));
+    assert_eq!(parent_of(line(10, 7, took)), Some(7));
 }
 
 /// Maps lines of a logger that draws a quarter of the traces. Returns the spans with their parents, and the log
