@@ -38,7 +38,7 @@ RECORDER = [
     ["recorder"],
     ["testing"],
     ["replay"],
-    ["layer", "llm", "span"],
+    ["judgement", "layer", "llm", "span"],
     ["__bench", "__fuzz"],
 ]
 # What the builder was asked for is below the sanitizer, which follows it; the builder is above.

@@ -116,6 +116,7 @@ mod config;
 mod context;
 mod error;
 pub mod export;
+mod judgement;
 #[cfg(any(feature = "tower", feature = "tracing"))]
 pub mod layer;
 mod llm;
@@ -145,6 +146,7 @@ mod writer;
 pub use config::{Builder, CaptureContent, Compress, FailedTraces, Fsync};
 pub use context::{InSpan, Scope, Spanned, TraceContext};
 pub use error::Error;
+pub use judgement::{Evaluation, Feedback, record_evaluation, record_feedback};
 pub use llm::{LlmCall, record_llm_call};
 #[cfg(feature = "macros")]
 pub use llm_audit_macros::audit_span;

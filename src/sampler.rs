@@ -33,6 +33,8 @@ pub(crate) enum Kept {
     Failed,
     /// All events of its trace are kept.
     Whole,
+    /// It judges another event, which is rare.
+    Judgement,
 }
 
 impl Kept {
@@ -43,6 +45,7 @@ impl Kept {
             Self::Slow => Some("slow"),
             Self::Parent => Some("parent"),
             Self::Failed => Some("failed"),
+            Self::Judgement => Some("judgement"),
         }
     }
 }
@@ -124,6 +127,8 @@ impl SamplingPolicy {
     /// 4. An event with a latency over the threshold is kept.
     /// 5. If the trace came in with a `traceparent` whose flag `sampled` is set, its events are kept. If the
     ///    flag is not set, it changes nothing: a client cannot thin out the log.
+    ///
+    /// Evaluations and feedback are kept whatever this returns.
     pub fn should_record(
         &self,
         status: Status,

@@ -92,6 +92,33 @@ impl TraceContext {
         })
     }
 
+    /// Returns a context of the ids that a log or a front end has as texts, such as those of an answer that is judged
+    /// later.
+    ///
+    /// Without the id of a span, it is a new span of the trace. The forms of ids are those of
+    /// [`parse_trace_id`](Self::parse_trace_id) and [`parse_span_id`](Self::parse_span_id).
+    ///
+    /// # Errors
+    ///
+    /// Returns an error for any other text, and if an id is zero.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use llm_audit::TraceContext;
+    ///
+    /// let trace = "0af7651916cd43dd8448eb211c80319c";
+    /// let context = TraceContext::from_hex(trace, Some("b7ad6b7169203331"))?;
+    /// assert_eq!(context.span_id(), 0xb7ad_6b71_6920_3331);
+    /// assert!(TraceContext::from_hex("a trace", None).is_err());
+    /// # Ok::<(), llm_audit::Error>(())
+    /// ```
+    pub fn from_hex(trace_id: &str, span_id: Option<&str>) -> Result<Self, Error> {
+        let trace_id = Self::parse_trace_id(trace_id)?;
+        let span_id = span_id.map_or_else(|| Ok(random_span_id()), Self::parse_span_id)?;
+        Ok(Self { trace_id, span_id, is_random: false, ..Self::new_trace() })
+    }
+
     /// Returns a new span below this one: same trace, flags, `tracestate`, user, tenant and
     /// conversation, a random span id.
     pub fn new_span(&self) -> Self {

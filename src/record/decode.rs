@@ -120,6 +120,7 @@ fn decode_state(state: u8) -> Result<(Status, Kept), MalformedRecord> {
         2 => Kept::Parent,
         3 => Kept::Failed,
         4 => Kept::Whole,
+        5 => Kept::Judgement,
         _ => return Err(MalformedRecord),
     };
     Ok((*status.ok_or(MalformedRecord)?, kept))

@@ -66,7 +66,10 @@ impl Shared {
         shard.emitted(1);
         self.metrics.observe_in(event, number);
         let sampling = &self.settings.sampling;
-        let kept = sampling.decide(event.status, event.latency_ms, context, head.span_id);
+        let kept = match sampling.decide(event.status, event.latency_ms, context, head.span_id) {
+            Kept::Failed if event.event_type.is_judgement() => Kept::Judgement,
+            kept => kept,
+        };
         let ring = match kept {
             Kept::Failed if !head.has_others || !self.settings.holds_left_out() => {
                 return shard.sampled_out();

@@ -34,6 +34,10 @@ fn from_traceparent(header: &str) -> Result<TraceContext, Error> {
     converted(TraceContext::from_traceparent(header))
 }
 
+fn from_hex(trace_id: &str, span_id: Option<&str>) -> Result<TraceContext, Error> {
+    converted(TraceContext::from_hex(trace_id, span_id))
+}
+
 fn parse_trace_id(text: &str) -> Result<u128, Error> {
     converted(TraceContext::parse_trace_id(text))
 }
@@ -88,4 +92,5 @@ fn an_id_that_does_not_parse_is_an_error_of_the_library() {
     assert!(parse_span_id("").is_err());
     assert!(parse_trace_id("").is_err());
     assert!(from_traceparent("").is_err());
+    assert!(from_hex("", None).is_err());
 }

@@ -8,8 +8,8 @@ use std::hash::Hash;
 use std::time::{Duration, SystemTime};
 
 use llm_audit::{
-    AuditEvent, ErrorDetail, EventType, LlmCall, Status, TraceContext, Usage, Usd,
-    is_event_type_name,
+    AuditEvent, ErrorDetail, Evaluation, EventType, Feedback, LlmCall, Status, TraceContext, Usage,
+    Usd, is_event_type_name,
 };
 use serde::Serialize;
 
@@ -101,6 +101,8 @@ variants!(EventType {
     PushSend,
     Serialize,
     PromptEfficiency,
+    EvalResult,
+    FeedbackGiven,
 });
 
 fn event_type<'a>(event_type: EventType<'a>) {
@@ -138,6 +140,12 @@ fn llm_call<'a>() {
     let _: fn(LlmCall<'a>, &'a TraceContext) -> LlmCall<'a> = LlmCall::span;
 }
 
+fn judgements<'a>(text: &'a str, span: &'a TraceContext) -> (Evaluation<'a>, Feedback<'a>) {
+    let evaluation = Evaluation::new(text, text).score(0.5).label(text).explanation(text);
+    let feedback = Feedback::new(text).thumb(true).score(4.0).comment(text).user(text);
+    (evaluation.span(span), feedback.span(span))
+}
+
 fn usage_of_a_call<'a>(call: LlmCall<'a>, usage: impl Into<Usage>) -> LlmCall<'a> {
     call.usage(usage)
 }
@@ -162,6 +170,8 @@ where
 
 implement! {
     LlmCall<'_>: Unpin, Clone, Copy, Debug;
+    Evaluation<'_>: Plain, Clone, Copy, Debug;
+    Feedback<'_>: Plain, Clone, Copy, Debug;
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use llm_audit::sanitize::Redactions;
 use llm_audit::{
-    Accounting, AuditEvent, AuditLogger, Builder, CaptureContent, Error, Flushed, Guard, LlmCall,
-    SamplingPolicy, Usage, Usd,
+    Accounting, AuditEvent, AuditLogger, Builder, CaptureContent, Error, Evaluation, Feedback,
+    Flushed, Guard, LlmCall, SamplingPolicy, Usage, Usd,
 };
 
 use crate::{Plain, Shared, converted, fields, implement, must_be_used};
@@ -23,6 +23,8 @@ fn process() {
     let _: fn(Duration) -> Result<Flushed, Error> = llm_audit::flush_durable;
     let _: fn() -> bool = llm_audit::captures_content;
     let _: fn(&LlmCall<'_>) -> Option<Usd> = llm_audit::record_llm_call;
+    let _: fn(&Evaluation<'_>) = llm_audit::record_evaluation;
+    let _: fn(&Feedback<'_>) = llm_audit::record_feedback;
 }
 
 #[cfg(unix)]
@@ -36,6 +38,8 @@ fn audit_logger() {
     let _: fn(&AuditLogger, &AuditEvent<'_>) = AuditLogger::emit;
     let _: fn(&AuditLogger, &AuditEvent<'_>) = AuditLogger::emit_wait;
     let _: fn(&AuditLogger, &LlmCall<'_>) -> Option<Usd> = AuditLogger::record_llm_call;
+    let _: fn(&AuditLogger, &Evaluation<'_>) = AuditLogger::record_evaluation;
+    let _: fn(&AuditLogger, &Feedback<'_>) = AuditLogger::record_feedback;
     let _: fn(&AuditLogger, &'static str, u64) = AuditLogger::count;
     let _: fn(&AuditLogger, Duration) -> Result<Flushed, Error> = AuditLogger::flush;
     let _: fn(&AuditLogger, Duration) -> Result<Flushed, Error> = AuditLogger::flush_durable;
