@@ -668,6 +668,47 @@ fn the_agent_is_the_nearest_one_named() {
 }
 
 #[test]
+fn an_evaluation_has_the_ids_of_the_operation_around_it() {
+    for captures in [false, true] {
+        let seen = capture_with(|builder| builder.capture_content(captures));
+        let lines = recorded_by(&seen, || {
+            let chat = info_span!("chat", gen_ai.operation.name = "chat", user.id = "u-1");
+            chat.in_scope(|| {
+                tracing::event!(
+                    name: "gen_ai.evaluation.result",
+                    tracing::Level::INFO,
+                    gen_ai.evaluation.name = "faithfulness",
+                    gen_ai.evaluation.score.value = 0.25,
+                    gen_ai.evaluation.score.label = "fail",
+                    gen_ai.evaluation.explanation = "ask ann@example.org",
+                    gen_ai.response.id = "r-1"
+                );
+            });
+            drop(chat);
+            info!(gen_ai.evaluation.name = "tone", error.type = "timeout");
+        });
+        assert_eq!(types(&lines), ["eval.result", "llm.invoke", "eval.result"]);
+        let ids = |at: usize| ["trace_id", "span_id"].map(|name| &lines[at][name]);
+        assert_eq!(ids(0), ids(1));
+        assert_ne!(ids(2)[0], ids(1)[0]);
+        let shown = captures.then_some("ask [REDACTED_email]");
+        assert_eq!(lines[0]["data"]["explanation"].as_str(), shown);
+        for (name, value) in [
+            ("name", json!("faithfulness")),
+            ("score", json!(0.25)),
+            ("label", json!("fail")),
+            ("response_id", json!("r-1")),
+            ("user", json!("u-1")),
+        ] {
+            assert_eq!(lines[0]["data"][name], value, "{name}");
+        }
+        assert_eq!(lines[0]["action"], "faithfulness");
+        let statuses: Vec<_> = lines.iter().map(|line| line["status"].as_str().unwrap()).collect();
+        assert_eq!(statuses, ["ok", "ok", "timeout"], "it is the judge that failed");
+    }
+}
+
+#[test]
 fn an_agent_s_sum_is_not_counted_again() {
     let lines = recorded(|| {
         let agent = info_span!(

@@ -12,6 +12,7 @@ pub(super) struct OperationData(Vec<(&'static str, OperationDatum)>);
 
 pub(super) enum OperationDatum {
     Text(String),
+    Number(f64),
     Content(Value),
     Usage(Usage),
     Total(Usage),
@@ -25,6 +26,14 @@ impl OperationData {
     pub(super) fn put_text(&mut self, name: &'static str, text: Option<&str>) {
         if let Some(text) = text {
             self.put(name, OperationDatum::Text(text.to_owned()));
+        }
+    }
+
+    /// Puts a text that is a number.
+    pub(super) fn put_number(&mut self, name: &'static str, text: Option<&str>) {
+        let number = text.and_then(|text| text.parse().ok());
+        if let Some(number) = number.filter(|number: &f64| number.is_finite()) {
+            self.put(name, OperationDatum::Number(number));
         }
     }
 
@@ -47,6 +56,7 @@ impl Serialize for OperationData {
         for (name, datum) in &self.0 {
             match datum {
                 OperationDatum::Text(text) => map.serialize_entry(name, text)?,
+                OperationDatum::Number(number) => map.serialize_entry(name, number)?,
                 OperationDatum::Content(content) => map.serialize_entry(name, content)?,
                 OperationDatum::Usage(usage) => map.serialize_entry(name, usage)?,
                 OperationDatum::Total(usage) => map.serialize_entry(name, &TotalUsage(*usage))?,

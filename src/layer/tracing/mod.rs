@@ -165,6 +165,11 @@ const BYTES_MAX_DEFAULT: usize = 256 << 10;
 /// tokens. An event of content alone is recorded only if content is captured. The events of the older
 /// conventions (`gen_ai.user.message`, `gen_ai.choice`, …) are contents.
 ///
+/// An event with `gen_ai.evaluation.name`, such as `gen_ai.evaluation.result`, is recorded as `eval.result` with the
+/// ids of the operation around it, or else of the current context. `gen_ai.evaluation.score.value`, `score.label` and
+/// `explanation` become `data.score`, `label` and `explanation`, of which the last one is a content. To judge an
+/// operation of the past, use [`record_evaluation`](crate::record_evaluation).
+///
 /// # Filters
 ///
 /// A filter of the whole subscriber, such as an `EnvFilter` beside this layer, also decides what this
@@ -329,6 +334,10 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for AuditLayer {
         }
         let mut fields = self.new_fields().for_event(metadata.name()).with_reasons();
         event.record(&mut fields);
+        if names::is_evaluation(metadata) {
+            let judged = operation.map(|(_, context)| context);
+            return self.record_event(event, &fields, judged, &ctx);
+        }
         if let Some((span, _)) = &operation
             && is_problem
             && let problem @ Some(_) = FailureReason::of_log(&fields)

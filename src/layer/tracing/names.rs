@@ -4,9 +4,10 @@ use tracing_core::Metadata;
 
 pub(super) use llm_audit_log::schema::gen_ai::{
     AGENT, ARGUMENTS, AUDIO_CACHE_READ, AUDIO_INPUT, AUDIO_OUTPUT, CACHE_READ, CACHE_WRITE,
-    CALL_ID, COMPLETION, CONVERSATION, FINISH_REASONS, INPUT, INSTRUCTIONS, OPERATION, OUTPUT,
-    PROMPT, PROVIDER, REASONING, REQUEST_MODEL, RESPONSE_ID, RESPONSE_MODEL, RESULT, SERVICE_TIER,
-    TENANT, TOOL, TOOL_TYPE, TOTAL, USER,
+    CALL_ID, COMPLETION, CONVERSATION, EVALUATION, EVALUATION_LABEL, EVALUATION_SCORE, EXPLANATION,
+    FINISH_REASONS, INPUT, INSTRUCTIONS, OPERATION, OUTPUT, PROMPT, PROVIDER, REASONING,
+    REQUEST_MODEL, RESPONSE_ID, RESPONSE_MODEL, RESULT, SERVICE_TIER, TENANT, TOOL, TOOL_TYPE,
+    TOTAL, USER,
 };
 
 /// Only rig writes it: `success`, `error`, `denied` or `skipped`.
@@ -29,7 +30,8 @@ pub(super) const REASON: &str = "reason";
 /// What the span of an HTTP client says of the answer.
 pub(super) const HTTP_STATUS: &[&str] = &["http.response.status_code", "http.status_code"];
 /// The fields that are kept if content is captured.
-pub(super) const CONTENT: &[&[&str]] = &[PROMPT, COMPLETION, INSTRUCTIONS, ARGUMENTS, RESULT];
+pub(super) const CONTENT: &[&[&str]] =
+    &[PROMPT, COMPLETION, INSTRUCTIONS, ARGUMENTS, RESULT, EXPLANATION];
 /// The fields that are always kept.
 pub(super) const KEPT: &[&[&str]] = &[
     OPERATION,
@@ -60,6 +62,9 @@ pub(super) const KEPT: &[&[&str]] = &[
     AUDIO_OUTPUT,
     TOTAL,
     SERVICE_TIER,
+    EVALUATION,
+    EVALUATION_SCORE,
+    EVALUATION_LABEL,
 ];
 /// The fields of a log event that are kept to explain a failure.
 pub(super) const REASONS: &[&[&str]] = &[LOG_MESSAGE, LOG_ERROR];
@@ -90,6 +95,11 @@ pub(super) fn is_answer_field(name: &str) -> bool {
 /// Reports whether a span with a value for this field has an answer.
 pub(super) fn answers(name: &str) -> bool {
     is_answer_field(name) || RESULT.contains(&name)
+}
+
+/// Reports whether an event is an evaluation, which judges the operation around it and says nothing else about it.
+pub(super) fn is_evaluation(metadata: &Metadata<'_>) -> bool {
+    metadata_has_field(metadata, |name| EVALUATION.contains(&name))
 }
 
 pub(super) fn is_error_field(name: &str) -> bool {

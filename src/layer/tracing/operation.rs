@@ -13,7 +13,8 @@ use crate::record::event::{AuditEvent, ErrorDetail, EventType, Status};
 use crate::recorder::Outlet;
 
 /// The members of the data that are content.
-const CONTENT: [&str; 5] = ["system_instructions", "prompt", "completion", "arguments", "result"];
+const CONTENT: [&str; 6] =
+    ["system_instructions", "prompt", "completion", "arguments", "result", "explanation"];
 
 /// One operation, ready to be recorded.
 pub(super) struct TracedOperation<'a> {
@@ -138,6 +139,18 @@ impl TracedOperation<'_> {
         self.record_end_event(event_type, event_type, self.action(), &data, |event| {
             event.model(model.unwrap_or(""))
         })
+    }
+
+    /// Records an evaluation of the operation whose ids this one has.
+    pub(super) fn record_evaluation(&self) {
+        let name = self.fields.text(names::EVALUATION).unwrap_or(self.name);
+        let mut data = OperationData::default();
+        data.put_text("name", Some(name));
+        data.put_number("score", self.fields.text(names::EVALUATION_SCORE));
+        data.put_text("label", self.fields.text(names::EVALUATION_LABEL));
+        data.put_text("response_id", self.fields.text(names::RESPONSE_ID));
+        data.put_content("explanation", self.fields, names::EXPLANATION);
+        self.record_end_event(EventType::EvalResult, EventType::EvalResult, name, &data, |e| e);
     }
 
     fn action(&self) -> &str {

@@ -119,7 +119,8 @@ impl AuditLayer {
         Some(record(&operation))
     }
 
-    /// Records an event that belongs to no span's operation as an operation of its own.
+    /// Records an event that belongs to no span's operation as an operation of its own, or an evaluation of the
+    /// operation above.
     pub(super) fn record_event<S: Subscriber + for<'a> LookupSpan<'a>>(
         &self,
         event: &Event<'_>,
@@ -128,7 +129,12 @@ impl AuditLayer {
         ctx: &Context<'_, S>,
     ) {
         let above = self.parent_context(above, event.is_contextual());
-        let context = above.map_or_else(TraceContext::new_trace, |above| above.new_span());
+        let is_evaluation = names::is_evaluation(event.metadata());
+        let context = match above {
+            Some(judged) if is_evaluation => judged,
+            Some(above) => above.new_span(),
+            None => TraceContext::new_trace(),
+        };
         let above = || ctx.event_scope(event).into_iter().flatten();
         let context = self.with_identity(context, fields, above);
         let agent = self.value_or_above(fields, above(), names::AGENT);
@@ -146,6 +152,10 @@ impl AuditLayer {
             reason: None,
             has_failed_child: false,
         };
-        operation.record_end();
+        if is_evaluation {
+            operation.record_evaluation();
+        } else {
+            operation.record_end();
+        }
     }
 }
