@@ -2,6 +2,7 @@
 
 use std::mem;
 
+use llm_audit_log::schema::EventType;
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
@@ -51,7 +52,11 @@ pub(super) fn event_of(mut record: LogRecord, origin: &Origin, mapper: &Mapper) 
     let named = if name.is_empty() { scope.unwrap_or("log") } else { &name };
     let shape = sender.shape(&mut draft, Signal::Log, named);
     let mut event = draft.into_event(shape, origin);
-    (event.trace_id, event.parent_span_id, event.timestamp) = (ids.0, ids.1, timestamp);
+    (event.trace_id, event.timestamp) = (ids.0, timestamp);
+    match EventType::from_name(&event.event_type).is_judgement() {
+        true => event.span_id = ids.1,
+        false => event.parent_span_id = ids.1,
+    }
     note_missing(sequence, &mut event, mapper);
     event
 }

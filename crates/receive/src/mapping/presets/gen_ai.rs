@@ -3,10 +3,12 @@
 use llm_audit_log::is_event_type_name;
 use llm_audit_log::schema::gen_ai::{
     AGENT, ARGUMENTS, AUDIO_CACHE_READ, AUDIO_INPUT, AUDIO_OUTPUT, CACHE_READ, CACHE_WRITE,
-    CALL_ID, CONVERSATION, FINISH_REASONS, INPUT, INSTRUCTIONS, OUTPUT, OperationKind, PROVIDER,
-    REASONING, RESPONSE_ID, RESULT, SERVICE_TIER, TENANT, TOOL_TYPE, TOTAL, USER,
+    CALL_ID, CONVERSATION, EVALUATION, EVALUATION_EVENT, EVALUATION_LABEL, EVALUATION_SCORE,
+    EXPLANATION, FINISH_REASONS, INPUT, INSTRUCTIONS, OUTPUT, OperationKind, PROVIDER, REASONING,
+    RESPONSE_ID, RESULT, SERVICE_TIER, TENANT, TOOL_TYPE, TOTAL, USER,
 };
 use llm_audit_log::schema::notices::is_own_type_name;
+use serde_json::Value;
 
 use super::super::draft::Draft;
 use super::super::table::{Row, To, row};
@@ -65,10 +67,10 @@ pub(super) static ROWS: &[Row] = &[
     row(&["traceloop.workflow.name"], To::Data("workflow")),
     row(&["traceloop.association.properties.session_id"], To::Data("conversation")),
     row(&["traceloop.association.properties.user_id"], To::Data("user")),
-    row(&["gen_ai.evaluation.name"], To::Data("evaluation")),
-    row(&["gen_ai.evaluation.score.value"], To::Data("score")),
-    row(&["gen_ai.evaluation.score.label"], To::Data("label")),
-    row(&["gen_ai.evaluation.explanation"], To::Content("explanation")),
+    row(EVALUATION, To::Data("name")),
+    row(EVALUATION_SCORE, To::Number("score")),
+    row(EVALUATION_LABEL, To::Data("label")),
+    row(EXPLANATION, To::Content("explanation")),
 ];
 
 /// Contents that frameworks send under names of their own: the AI SDK of Vercel, Pydantic AI and Logfire, Google's ADK,
@@ -235,8 +237,13 @@ fn operation_of(name: String) -> String {
     known.to_owned()
 }
 
-/// Returns the shape of a log record. Only if it belongs to no span are its tokens the event's.
+/// Returns the shape of a log record: an evaluation, a model call or what its name says. Only if it belongs to no span are
+/// its tokens the event's.
 pub(super) fn log_shape(draft: &mut Draft, name: &str, owns_tokens: bool) -> EventShape {
+    if name == EVALUATION_EVENT {
+        let action = draft.data.get("name").and_then(Value::as_str).unwrap_or(name).to_owned();
+        return EventShape::new("eval.result", action);
+    }
     let is_call = owns_tokens && name.starts_with("gen_ai.") && !draft.tokens.is_empty();
     if is_call {
         return span_shape(draft, name, true);

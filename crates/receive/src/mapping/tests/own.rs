@@ -84,6 +84,7 @@ fn events_come_back_as_they_were() {
     let sample = fs::read_to_string(sample).expect("the sample");
     let more = [
         r#"{"instance":"4c8e78a91890a010","seq":9007199254740993,"kept":"failed","event_type":"llm.error","agent":"a","action":"b","status":"timeout","trace_id":"0af7651916cd43dd8448eb211c80319c","span_id":"b7ad6b7169203331","parent_span_id":"00f067aa0ba902b7","timestamp":"2026-11-29T23:00:40.123457Z","latency_ms":0.123456789012345,"tokens_input":9007199254740993,"cost_usd":0.000000123456789123456789,"data":{"origin":{"instance":"x"},"n":[0.1,1e300,-7,"é\"\\"],"null":null},"error":{"type":"E","message":"m","traceback":"t","recoverable":false,"input_snapshot":{"k":[1]},"environment":{"e":"f"}}}"#,
+        r#"{"instance":"4c8e78a91890a010","seq":7,"event_type":"eval.result","agent":"a","action":"tone","status":"ok","trace_id":"0af7651916cd43dd8448eb211c80319c","span_id":"b7ad6b7169203331","timestamp":"2026-11-29T23:00:40.123457Z","data":{"name":"tone","score":0.5,"label":"pass","explanation":"kind"}}"#,
         r#"{"instance":"4c8e78a91890a010","seq":8,"event_type":"order.placed","agent":"a","action":"b","status":"retry","timestamp":"1969-12-31T23:59:59Z","data":{}}"#,
     ];
     let (mapper, mut sender) = (Mapper::new(true), SentMapper::default());

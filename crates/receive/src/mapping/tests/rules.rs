@@ -55,6 +55,34 @@ fn gaps_in_a_senders_numbers_are_told() {
 }
 
 #[test]
+fn an_evaluation_has_the_ids_of_what_it_judges() {
+    let attributes = vec![
+        text("gen_ai.evaluation.name", "faithfulness"),
+        attribute("gen_ai.evaluation.score.value", Any::DoubleValue(0.8)),
+        text("gen_ai.evaluation.score.label", "pass"),
+        text("gen_ai.evaluation.explanation", "quotes"),
+        text("gen_ai.conversation.id", "c-1"),
+    ];
+    for captures in [false, true] {
+        let record = LogRecord {
+            trace_id: vec![1; 16],
+            span_id: vec![2; 8],
+            event_name: "gen_ai.evaluation.result".to_owned(),
+            ..log(attributes.clone())
+        };
+        let event = only(mapped_logs(&Mapper::new(captures), "any", vec![record]));
+        assert_eq!((&*event.event_type, &*event.action), ("eval.result", "faithfulness"));
+        let judged = (u128::from_be_bytes([1; 16]), u64::from_be_bytes([2; 8]));
+        assert_eq!((event.trace_id, event.span_id), (Some(judged.0), Some(judged.1)));
+        assert_eq!(event.parent_span_id, None);
+        let data = &event.data;
+        assert_eq!((&data["score"], &data["label"]), (&json!(0.8), &json!("pass")));
+        assert_eq!((&data["name"], &data["conversation"]), (&json!("faithfulness"), &json!("c-1")));
+        assert_eq!(data.get("explanation").is_some(), captures);
+    }
+}
+
+#[test]
 fn processes_have_numbers_of_their_own() {
     let mapper = Mapper::default();
     let missing = |name: &str, value: &str, number: i64| {
