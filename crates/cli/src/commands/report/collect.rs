@@ -8,6 +8,7 @@ use llm_audit::{Prices, Usd};
 use llm_audit_log::schema::MetricsRow;
 use llm_audit_log::schema::notices::{ReadNotice, Totals};
 
+use super::judgements::Judgements;
 use crate::arguments::Damage;
 use crate::ui::CommandFailure;
 
@@ -48,6 +49,7 @@ pub(crate) struct ReportSums {
 #[derive(Default)]
 pub(super) struct Seen {
     pub(super) failures: Failures,
+    pub(super) judgements: Judgements,
     /// Placeholders in the events, by their text.
     pub(super) placeholders: BTreeMap<String, u64>,
     /// The loggers, by their id.
@@ -106,6 +108,7 @@ impl Seen {
     ) {
         counting.add(line, weight, |sums| sums.add(line, weight));
         self.failures.add(line);
+        self.judgements.add(line);
         count_placeholders(line.json(), &mut self.placeholders);
     }
 

@@ -8,6 +8,7 @@ use llm_audit_log::schema::notices::Totals;
 use serde::Serialize;
 
 use super::collect::Report;
+use super::judgements::{EvaluationObject, FeedbackObject};
 use crate::arguments::Damage;
 use crate::commands::errors::FailureObject;
 use crate::commands::figures::{FiguresObject, Sort, UnpricedObject, sorted_groups};
@@ -26,6 +27,8 @@ struct ReportObject<'r> {
     /// In US dollars, by the prices of this version.
     saved_by_caching_usd: f64,
     failures: Vec<FailureObject<'r>>,
+    evaluations: Vec<EvaluationObject<'r>>,
+    feedback: FeedbackObject<'r>,
     placeholders: &'r BTreeMap<String, u64>,
     loggers: Vec<LoggerObject<'r>>,
     basis: &'r Basis,
@@ -67,6 +70,8 @@ impl Report {
             unpriced_models: UnpricedObject::of_groups(&self.sums.models),
             saved_by_caching_usd: (self.sums.saved * 1e9).round() / 1e9,
             failures: FailureObject::of_failures(&self.seen.failures),
+            evaluations: self.seen.judgements.evaluation_objects(),
+            feedback: self.seen.judgements.feedback_object(),
             placeholders: &self.seen.placeholders,
             loggers: loggers.collect(),
             basis: &self.basis,

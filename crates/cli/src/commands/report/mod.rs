@@ -3,6 +3,7 @@
 mod collect;
 mod html;
 mod json;
+mod judgements;
 mod page;
 
 use std::io::{self, BufWriter, Write};

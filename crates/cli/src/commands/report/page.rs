@@ -82,6 +82,8 @@ impl Report {
             ("Slowest", self.slowest(columns)),
             ("Cost", self.cost(columns)),
             ("Retries and caches", self.retries()),
+            ("Evaluations", self.seen.judgements.evaluations(ROWS_MAX)),
+            ("Feedback", self.seen.judgements.feedback()),
             ("Redacted", self.redacted()),
             ("Recorder", self.recorder()),
             ("Not read", self.not_read()),

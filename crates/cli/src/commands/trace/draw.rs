@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 
 use llm_audit::Status;
-use llm_audit::reader::{Event, Span, Step, Trace};
+use llm_audit::reader::{Event, Span, Step, Trace, parse};
+use llm_audit_log::schema::Judgement;
 use unicode_width::UnicodeWidthStr;
 
 use crate::ui::{
@@ -53,6 +54,10 @@ pub(super) fn draw_trace(
             let note = style.paint_error(&fit_to_width(&note, room));
             writeln!(out, "{}  {note}", rails.before_note())?;
         }
+        for note in judgement_notes(span) {
+            let room = width.saturating_sub(rails.before_note().width() + 2);
+            writeln!(out, "{}  {}", rails.before_note(), fit_to_width(&note, room))?;
+        }
     }
     if trace.left_out > 0 {
         writeln!(out, "… and {} that are not drawn", format_count(trace.left_out, "event"))?;
@@ -101,6 +106,17 @@ pub(super) fn span_notes(span: &Span) -> Vec<String> {
         notes.push("its parents lead back to it".to_owned());
     }
     notes
+}
+
+/// What was judged about the span, and how.
+pub(super) fn judgement_notes(span: &Span) -> Vec<String> {
+    let note = |event: &Event| {
+        let mut line = event.line.clone().into_bytes();
+        let line = parse(&mut line).ok()?;
+        let judgement = Judgement::of(&line)?.to_string();
+        Some(escape_for_terminal(&judgement).into_owned())
+    };
+    span.events.iter().chain(&span.judgements).filter_map(note).collect()
 }
 
 /// The columns of one drawing.

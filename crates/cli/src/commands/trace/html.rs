@@ -6,8 +6,8 @@ use llm_audit::Status;
 use llm_audit::reader::{Span, Step, Trace};
 
 use super::draw::{
-    TraceColumns, span_cost, span_label, span_notes, span_tokens, status_sign, trace_head,
-    worst_span_status,
+    TraceColumns, judgement_notes, span_cost, span_label, span_notes, span_tokens, status_sign,
+    trace_head, worst_span_status,
 };
 use crate::ui::{Style, escape_html, format_duration, html_document};
 
@@ -50,13 +50,16 @@ fn push_span(trace: &Trace, step: Step, label: &str, html: &mut String) {
         status_sign(status),
         escape_html(label)
     );
-    for event in &span.events {
+    for event in span.events.iter().chain(&span.judgements) {
         let lines: Vec<_> = pretty(&event.line).lines().map(escape_html).collect();
         let _ = write!(html, "<pre>{}</pre>", lines.join("\n"));
     }
     *html += "</details>";
     for note in span_notes(span) {
         let _ = write!(html, "<p class=\"failed\">{}</p>", escape_html(&note));
+    }
+    for note in judgement_notes(span) {
+        let _ = write!(html, "<p>{}</p>", escape_html(&note));
     }
     let _ = write!(html, "</td><td class=\"bars\">{}</td>", bar(trace, span, class));
     let cells = [took.map_or(String::new(), format_duration), span_tokens(span), span_cost(span)];

@@ -8,7 +8,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use clap::ArgGroup;
-use llm_audit::reader::{Choice, Error, Folder, Found, LogFile, Trace};
+use llm_audit::reader::{Choice, Error, Event, Folder, Found, LogFile, Trace};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -52,7 +52,8 @@ const AFTER_HELP: &str = "\
 Bars are by the times of a span's events, while stats takes latency_ms, so they may differ a little.
 Tokens and cost of the whole trace are those of llm.invoke and llm.error, whose sum others repeat.
 A span whose parent is not in the log is at the top, with a mark. If the trace has spans of several
-services, each is named by its service too.
+services, each is named by its service too. Evaluations and feedback are notes below their span, and do
+not count as events or time of the trace.
 
 Exit codes: 0 found, 1 found and a file cannot be read to its end, 2 bad input, or several traces begin
 so, 3 no such trace.
@@ -233,14 +234,18 @@ struct SpanObject<'t> {
     started_us: Option<i64>,
     duration_ms: Option<f64>,
     events: Vec<&'t RawValue>,
+    /// Evaluations and feedback of what happened in it.
+    judgements: Vec<&'t RawValue>,
 }
 
-fn print_trace_json(trace: &Trace, out: &mut impl Write) -> io::Result<()> {
+fn print_trace_json<'t>(trace: &'t Trace, out: &mut impl Write) -> io::Result<()> {
     let length = |(start, end): (i64, i64)| end.abs_diff(start) as f64 / 1e3;
     let spans = trace.walk().into_iter().map(|step| {
         let span = &trace.spans[step.span];
         // Lines are JSON by another parser's word; one that serde_json refuses is left out.
-        let events = span.events.iter().filter_map(|event| serde_json::from_str(&event.line).ok());
+        let lines = |events: &'t [Event]| {
+            events.iter().filter_map(|event| serde_json::from_str(&event.line).ok()).collect()
+        };
         SpanObject {
             span_id: &span.id,
             parent_span_id: span.parent.as_deref(),
@@ -249,7 +254,8 @@ fn print_trace_json(trace: &Trace, out: &mut impl Write) -> io::Result<()> {
             circular: span.is_circular,
             started_us: span.interval().map(|interval| interval.0),
             duration_ms: span.interval().map(length),
-            events: events.collect(),
+            events: lines(&span.events),
+            judgements: lines(&span.judgements),
         }
     });
     let (tokens_input, tokens_output) = trace.tokens();
