@@ -3,6 +3,7 @@
 mod alerts;
 mod builder;
 mod otlp;
+mod parent;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ pub use llm_audit_log::CaptureContent;
 pub(crate) use otlp::percent_decoded;
 #[cfg(feature = "otlp")]
 pub(crate) use otlp::{Collector, GRPC, Otlp, Semconv};
+pub(crate) use parent::Traceparent;
 #[cfg(feature = "otlp")]
 pub(crate) use settings::default_service_name;
 pub use settings::{Compress, FailedTraces, Fsync};

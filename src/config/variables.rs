@@ -16,6 +16,7 @@ use super::otlp::{
     OtelSwitchValue, Otlp, ProtocolValue, SemconvValue, TemporalityValue, check_protocol_of_logs,
     check_protocol_of_metrics, check_protocol_of_traces,
 };
+use super::parent::{Traceparent, TraceparentValue, TracestateValue};
 use super::settings::{
     Compress, EVENT_BYTES_DEFAULT, FailedTraces, Fsync, Outputs, check_event_fits_queue,
     check_file_fits_total, check_outputs, default_service_name,
@@ -56,6 +57,8 @@ settings! {
         /// Errors have a lane of their own.
         errors_apart: bool = true,
         cloudwatch_stream: Option<String> = None,
+        traceparent: Traceparent = Traceparent::Unset,
+        tracestate: Option<String> = None,
         otlp: Otlp = Otlp::default(),
         alerts: Alerts = Alerts::default(),
     }
@@ -135,6 +138,16 @@ settings! {
     /// How long events wait after the last event of their trace.
     "AUDIT_HOLD_SECONDS" = NumberValue::<u32> { of: "seconds", from: 1, to: Some(86_400) },
         fn hold_seconds(seconds: u32): u32 = 60;
+
+    group "Child processes"
+
+    /// The span that this process was started in. What happens outside of any context is below it, in its trace.
+    /// `llm-audit run` sets it for the program that it starts, and `TraceContext::to_env` for any other. Its flag
+    /// `sampled` may raise the sampling decision, never lower it. A value that is not valid is ignored, with a warning.
+    "TRACEPARENT" = TraceparentValue, at traceparent;
+
+    /// The `tracestate` of that span. It is ignored without a `TRACEPARENT`, and if it is not valid.
+    "TRACESTATE" = TracestateValue, at tracestate;
 
     group "Redaction"
 

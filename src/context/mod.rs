@@ -2,6 +2,7 @@
 
 mod draws;
 mod identity;
+mod process;
 #[cfg(feature = "replay")]
 mod replayed;
 mod scope;
@@ -18,6 +19,7 @@ use crate::error::Error;
 pub(crate) use draws::seed_draws;
 pub(crate) use draws::{random_share, random_span_id, random_trace_id, share_of_span};
 use identity::Identity;
+pub(crate) use process::set_process_parent;
 #[cfg(feature = "replay")]
 pub(crate) use replayed::{
     SpanPlaces, begin_replayed_trace, end_replayed_trace, has_replayed, is_replaying,
@@ -62,7 +64,7 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// Returns the first span of a new trace, with random ids.
+    /// Returns the first span of a new trace, with random ids. See also [`new_root`](Self::new_root).
     pub fn new_trace() -> Self {
         Self {
             trace_id: random_trace_id(),

@@ -34,10 +34,10 @@ impl TraceContext {
         ENTERED.try_with(innermost).ok().flatten()
     }
 
-    /// Returns a span below the current one, or the first of a new trace.
+    /// Returns a span below the current one, or the root of what this process does.
     #[cfg(feature = "macros")]
     pub(crate) fn new_span_below_current() -> Self {
-        Self::from_innermost_scope(Self::new_span).unwrap_or_else(Self::new_trace)
+        Self::from_innermost_scope(Self::new_span).unwrap_or_else(Self::new_root)
     }
 
     /// Runs `f` on the current context.

@@ -26,10 +26,11 @@ impl Shared {
             IdSource::Current => TraceContext::with_current(|context| match context {
                 Some(context) => self.emit_in_context(event, context, on_full),
                 None => {
-                    let trace = TraceContext::new_trace();
-                    // Nobody else knows the trace's id.
-                    let head = EventHead { has_others: false, ..self.head_of_context(&trace) };
-                    self.emit_with_head(event, &trace, head, on_full);
+                    let root = TraceContext::new_root();
+                    // Nobody else knows the id of a new trace.
+                    let has_others = root.parent_span_id().is_some();
+                    let head = EventHead { has_others, ..self.head_of_context(&root) };
+                    self.emit_with_head(event, &root, head, on_full);
                 }
             }),
         }

@@ -19,7 +19,8 @@ use std::time::Duration;
 use llm_audit_process::exit;
 use llm_audit_process::fork::{self, Process};
 
-use crate::config::{Attachments, Builder, CaptureContent, Settings};
+use crate::config::{Attachments, Builder, CaptureContent, Settings, Traceparent};
+use crate::context;
 use crate::error::Error;
 use crate::metrics::{Accounting, Flushed, Health, Metrics};
 use crate::pricing::{self, Usage, Usd};
@@ -522,6 +523,10 @@ impl Builder {
             warnings::warn_of_unknown_variables();
         }
         let (settings, attachments) = settings?;
+        settings.process_parent().into_iter().for_each(context::set_process_parent);
+        if let (Traceparent::Ignored(why), true) = (&settings.traceparent, settings.notices) {
+            warnings::warn_of_ignored_traceparent(why);
+        }
         AuditLogger::start(settings, attachments, platform)
     }
 }

@@ -20,6 +20,16 @@ pub(crate) fn warn_of_unknown_variables() {
     }
 }
 
+/// Warns about a `TRACEPARENT` that is not valid, once in this process.
+pub(crate) fn warn_of_ignored_traceparent(why: &str) {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    if !TOLD.swap(true, Ordering::Relaxed) {
+        print_to_stderr(&format!(
+            "llm-audit: TRACEPARENT is ignored: {why} (AUDIT_NOTICES=none silences this)\n"
+        ));
+    }
+}
+
 /// Warns about the first events that the queue lost in this process.
 pub(crate) fn warn_of_lost_events(events: u64) {
     static TOLD: AtomicBool = AtomicBool::new(false);

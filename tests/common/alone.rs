@@ -36,7 +36,7 @@ impl Alone {
         command.env(FOLDER, folder.path()).current_dir(&folder);
         for (variable, _) in std::env::vars_os() {
             let text = variable.to_string_lossy();
-            if ["AUDIT_", "OTEL_", "SLOW_"].iter().any(|start| text.starts_with(start))
+            if ["AUDIT_", "OTEL_", "SLOW_", "TRACE"].iter().any(|start| text.starts_with(start))
                 || text.ends_with("_SAMPLE_RATE")
             {
                 command.env_remove(&variable);

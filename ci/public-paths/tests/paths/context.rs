@@ -10,6 +10,8 @@ use crate::{Plain, converted, implement, must_be_used, not_implement};
 
 fn trace_context() {
     let _: fn() -> TraceContext = TraceContext::new_trace;
+    let _: fn() -> TraceContext = TraceContext::new_root;
+    let _: fn(&TraceContext) -> [(&'static str, String); 2] = TraceContext::to_env;
     let _: fn(u128, u64, Option<u64>) -> Option<TraceContext> = TraceContext::from_ids;
     let _: fn(&TraceContext) -> TraceContext = TraceContext::new_span;
     let _: fn() -> Option<TraceContext> = TraceContext::current;
