@@ -250,7 +250,8 @@ where
 fn begin_client_exchange(settings: &Arc<LayerSettings>, head: &mut Parts) -> Box<Exchange> {
     let started = Instant::now();
     let below_current = TraceContext::with_current(|current| current.map(TraceContext::new_span));
-    let context = below_current.unwrap_or_else(|| headers::read_trace_headers(&head.headers).0);
+    let from_headers = || headers::read_trace_headers(&head.headers, TraceContext::new_root).0;
+    let context = below_current.unwrap_or_else(from_headers);
     let (url, target) = match &settings.template {
         Some(template) => {
             let url = template(head);

@@ -12,10 +12,14 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 const TRACE_ID: HeaderName = HeaderName::from_static("x-trace-id");
 
-/// Returns the span of a request with these headers, and why its `traceparent` was refused.
-pub(super) fn read_trace_headers(headers: &HeaderMap) -> (TraceContext, Option<String>) {
+/// Returns the span of a request with these headers, and why its `traceparent` was refused. Without
+/// headers the span is `root`.
+pub(super) fn read_trace_headers(
+    headers: &HeaderMap,
+    root: fn() -> TraceContext,
+) -> (TraceContext, Option<String>) {
     match read_caller_header(headers) {
-        None => (replay::continued_context().unwrap_or_else(TraceContext::new_trace), None),
+        None => (replay::continued_context().unwrap_or_else(root), None),
         Some(Ok(caller)) => (caller.new_span(), None),
         Some(Err(why)) => (TraceContext::new_trace(), Some(why)),
     }

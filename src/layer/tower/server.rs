@@ -415,7 +415,7 @@ fn begin_server_exchange(settings: &Arc<LayerSettings>, head: &mut Parts) -> Box
     let outer = head.extensions.get::<TraceContext>();
     let (mut context, refused) = match outer {
         Some(outer) => (outer.new_span(), None),
-        None => headers::read_trace_headers(&head.headers),
+        None => headers::read_trace_headers(&head.headers, TraceContext::new_trace),
     };
     let mut caller = None;
     if settings.restarts_trace && outer.is_none() && !replay::is_of(&context) {

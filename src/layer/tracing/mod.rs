@@ -287,7 +287,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for AuditLayer {
             }
             let above = above.map(|(_, context)| context);
             let above = self.parent_context(above, attributes.is_contextual());
-            let context = above.map_or_else(TraceContext::new_trace, |above| above.new_span());
+            let context = above.map_or_else(TraceContext::new_root, |above| above.new_span());
             self.with_identity(context, &fields, || span.scope().skip(1))
         });
         let open =

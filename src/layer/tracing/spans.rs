@@ -133,7 +133,7 @@ impl AuditLayer {
         let context = match above {
             Some(judged) if is_evaluation => judged,
             Some(above) => above.new_span(),
-            None => TraceContext::new_trace(),
+            None => TraceContext::new_root(),
         };
         let above = || ctx.event_scope(event).into_iter().flatten();
         let context = self.with_identity(context, fields, above);
