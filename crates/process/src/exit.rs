@@ -135,6 +135,8 @@ pub fn signal_asks_to_close() -> bool {
 #[cfg(unix)]
 pub use platform::close_on_signals;
 #[cfg(unix)]
+pub use platform::is_signal_ignored;
+#[cfg(unix)]
 pub use platform::listens_for_signals;
 
 #[cfg(unix)]
@@ -221,6 +223,12 @@ mod platform {
             }
         }
         Ok(free)
+    }
+
+    /// Returns whether a signal is ignored, as SIGHUP is under `nohup`. A program that is started then ignores it too,
+    /// unless this process handles the signal.
+    pub fn is_signal_ignored(signal: c_int) -> bool {
+        matches!(current_signal_handler(signal), Ok(libc::SIG_IGN))
     }
 
     fn current_signal_handler(signal: c_int) -> Result<usize, SignalError> {
