@@ -133,15 +133,25 @@ fn input_event_head<'a>(line: &'a Line<'_>) -> Result<AuditEvent<'a>, String> {
     Ok(AuditEvent::new(event_type, agent, action))
 }
 
-/// The ids of the line, with new ones if it has none.
+/// A span of what this process records, below the current one or the one that the process was started in.
+pub(super) fn new_span_here() -> TraceContext {
+    TraceContext::current().map_or_else(TraceContext::new_root, |current| current.new_span())
+}
+
+/// The ids of the line. If it has no trace, its trace and its parent are those of this process.
 pub(super) fn input_trace_context(line: &Line<'_>) -> Result<TraceContext, String> {
-    let new = TraceContext::new_trace();
+    let new = new_span_here();
     let trace = line.trace_id().map(TraceContext::parse_trace_id).transpose();
     let span = line.span_id().map(TraceContext::parse_span_id).transpose();
     let parent = line.parent_span_id().map(TraceContext::parse_span_id).transpose();
     let ids = || {
-        let trace = trace.ok()?.unwrap_or(new.trace_id());
-        TraceContext::from_ids(trace, span.ok()?.unwrap_or(new.span_id()), parent.ok()?)
+        let (trace, span, parent) = (trace.ok()?, span.ok()?, parent.ok()?);
+        if (trace, span, parent) == (None, None, None) {
+            return Some(new);
+        }
+        let parent = parent.or(new.parent_span_id().filter(|_| trace.is_none()));
+        let trace = trace.unwrap_or(new.trace_id());
+        TraceContext::from_ids(trace, span.unwrap_or(new.span_id()), parent)
     };
     ids().ok_or_else(|| "an id is not valid".to_owned())
 }

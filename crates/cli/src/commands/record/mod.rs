@@ -2,7 +2,7 @@
 
 mod event;
 mod given;
-mod raw;
+pub(super) mod raw;
 
 use std::collections::HashSet;
 use std::io::{self, BufReader};
@@ -14,6 +14,7 @@ use llm_audit::{Accounting, AuditLogger, Sanitizer};
 
 use self::event::Refusal;
 use self::given::MendedLine;
+use self::raw::LineSource;
 use crate::arguments::{LogDir, help_with_environment};
 use crate::ui::{
     CommandExit, CommandFailure, Progress, SpreadJson, close_log_on_signals, complain_on_stderr,
@@ -43,8 +44,8 @@ pub(crate) struct RecordArgs {
 const AFTER_HELP: &str = "\
 A line is an object with event_type, agent, action and status (ok, error, timeout, retry), and as
 far as known trace_id, span_id, parent_span_id, timestamp, latency_ms, tokens_input,
-tokens_output, cost_usd, data and error. Missing ids are made, a missing timestamp is now;
-instance and seq are replaced. Other members move into data. A bad line, or one over 64 MiB, is
+tokens_output, cost_usd, data and error. A line without a trace_id is below the span that TRACEPARENT
+names, or in a new trace; a missing timestamp is now; instance and seq are replaced. Other members move into data. A bad line, or one over 64 MiB, is
 reported by its number; the rest is recorded.
 
 Accepted too: a status in any case; a timestamp without an offset, which is UTC, or as a number
@@ -188,7 +189,8 @@ impl<'l> StdinRecording<'l> {
             Ok(()) => self.good_lines += 1,
             Err(Refusal { is_foreign: true, .. }) if self.keeps_raw => {
                 let given = given.as_mut().expect("copied above");
-                raw::with_raw_event(given, &mut self.keys, |event| logger.emit_wait(event));
+                let source = LineSource::UNKNOWN;
+                raw::with_raw_event(given, source, &mut self.keys, |event| logger.emit_wait(event));
                 self.good_lines += 1;
                 self.raw_lines += 1;
             }

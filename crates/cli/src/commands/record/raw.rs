@@ -2,17 +2,27 @@
 
 use llm_audit::reader::{Json, Line, parse};
 use llm_audit::sanitize::{Kind, PrivateKeyLines};
-use llm_audit::{AuditEvent, ErrorDetail, EventType, Status, TraceContext};
+use llm_audit::{AuditEvent, ErrorDetail, EventType, Status};
 use serde_json::json;
 
-use super::event::{InputError, input_system_time, input_trace_context};
+use super::event::{InputError, input_system_time, input_trace_context, new_span_here};
 use super::given::epoch_timestamp;
 
 /// The type of these events.
 const TYPE: EventType<'_> = EventType::Custom("log.line");
-/// Their agent if the line does not name a logger.
-const AGENT: &str = "log";
-const ACTION: &str = "line";
+
+/// Where lines come from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LineSource<'a> {
+    /// The agent of the events, unless the line names a logger.
+    pub(crate) agent: &'a str,
+    pub(crate) action: &'a str,
+}
+
+impl LineSource<'_> {
+    /// Lines of which nothing is known.
+    pub(super) const UNKNOWN: Self = Self { agent: "log", action: "line" };
+}
 
 /// From this level on pino and bunyan mean an error.
 const ERROR_LEVEL: f64 = 50.0;
@@ -25,30 +35,40 @@ const ERRORS: [&str; 3] = ["err", "error", "exc_info"];
 
 /// Calls `record` with an event for the line, which is redacted like any event's data. `keys`
 /// follows private keys over the lines of a text.
-pub(super) fn with_raw_event(
+pub(crate) fn with_raw_event(
     line: &mut [u8],
+    source: LineSource<'_>,
     keys: &mut PrivateKeyLines,
     record: impl FnOnce(&AuditEvent<'_>),
 ) {
     let text = String::from_utf8_lossy(line.trim_ascii_end()).into_owned();
     if keys.is_inside(&text) {
-        return record_text(Kind::PrivateKey.placeholder(), record);
+        return with_text_event(Kind::PrivateKey.placeholder(), source, record);
     }
     match parse(line) {
-        Ok(line) => record_object(&line, record),
-        Err(_) => record_text(&text, record),
+        Ok(line) => with_object_event(&line, source, record),
+        Err(_) => with_text_event(&text, source, record),
     }
 }
 
-fn record_text(text: &str, record: impl FnOnce(&AuditEvent<'_>)) {
+/// Calls `record` with an event for a text.
+pub(crate) fn with_text_event(
+    text: &str,
+    source: LineSource<'_>,
+    record: impl FnOnce(&AuditEvent<'_>),
+) {
     let data = json!({ "text": text });
-    record(&AuditEvent::new(TYPE, AGENT, ACTION).data(&data));
+    record(&AuditEvent::new(TYPE, source.agent, source.action).data(&data));
 }
 
-fn record_object(line: &Line<'_>, record: impl FnOnce(&AuditEvent<'_>)) {
+fn with_object_event(
+    line: &Line<'_>,
+    source: LineSource<'_>,
+    record: impl FnOnce(&AuditEvent<'_>),
+) {
     let object = line.json();
-    let agent = first_member(object, &LOGGERS).and_then(Json::as_str).unwrap_or(AGENT);
-    let context = input_trace_context(line).unwrap_or_else(|_| TraceContext::new_trace());
+    let agent = first_member(object, &LOGGERS).and_then(Json::as_str).unwrap_or(source.agent);
+    let context = input_trace_context(line).unwrap_or_else(|_| new_span_here());
     let failed = is_error_level(object);
     // `"exc_info": true` says that there is a cause, and not which.
     let says_cause = |cause: &Json<'_>| match cause.as_str() {
@@ -59,7 +79,7 @@ fn record_object(line: &Line<'_>, record: impl FnOnce(&AuditEvent<'_>)) {
     let cause = causes.find(says_cause).or_else(|| first_member(object, &MESSAGES));
     let cause = cause.filter(|_| failed).map(InputError);
     let error = cause.as_ref().map(ErrorDetail::from_object);
-    let mut event = AuditEvent::new(TYPE, agent, ACTION).span(&context).data(&object);
+    let mut event = AuditEvent::new(TYPE, agent, source.action).span(&context).data(&object);
     event = error.as_ref().map_or(event, |error| event.error(error));
     event = event.status(if failed { Status::Error } else { Status::Ok });
     if let Some(Ok(time)) = certain_timestamp(line).map(input_system_time) {
