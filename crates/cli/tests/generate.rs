@@ -6,7 +6,7 @@ use std::fs;
 
 use common::{folder, run};
 
-const SUBCOMMANDS: [&str; 14] = [
+const SUBCOMMANDS: [&str; 15] = [
     "check",
     "cost",
     "completions",
@@ -16,6 +16,7 @@ const SUBCOMMANDS: [&str; 14] = [
     "record",
     "redact",
     "report",
+    "run",
     "scan",
     "slo",
     "stats",

@@ -12,6 +12,8 @@ mod receive;
 mod record;
 mod redact;
 mod report;
+#[cfg(unix)]
+mod run;
 mod scan;
 mod ship;
 mod slo;
@@ -42,6 +44,8 @@ pub(crate) enum Command {
     Record(record::RecordArgs),
     Redact(redact::RedactArgs),
     Report(report::ReportArgs),
+    #[cfg(unix)]
+    Run(run::RunArgs),
     Scan(scan::ScanArgs),
     Ship(ship::ShipArgs),
     Slo(slo::SloArgs),
@@ -69,6 +73,8 @@ impl Command {
             Self::Record(args) => record::run_record(args),
             Self::Redact(args) => ignore_closed_output(redact::run_redact(args)),
             Self::Report(args) => ignore_closed_output(report::run_report(args)),
+            #[cfg(unix)]
+            Self::Run(args) => return Ok(run::run_program(args)),
             Self::Scan(args) => scan::run_scan(args),
             Self::Ship(args) => ship::run_ship(args),
             Self::Slo(args) => slo::run_slo(args),

@@ -1,0 +1,94 @@
+//! The output of the program that `run` starts: passed on as it comes, and recorded line by line.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::thread;
+
+use llm_audit::TraceContext;
+use llm_audit::sanitize::PrivateKeyLines;
+
+use crate::commands::record::raw::{LineSource, with_raw_event, with_text_event};
+
+const BLOCK_BYTES: usize = 64 << 10;
+/// The longest line whose text is recorded. A part of one might begin or end within a secret.
+const LINE_BYTES_MAX: usize = 1 << 20;
+
+/// Where the lines of one output are recorded.
+pub(super) struct OutputSource {
+    pub(super) agent: String,
+    /// `stdout` or `stderr`.
+    pub(super) stream: &'static str,
+    /// The span that they are below.
+    pub(super) span: TraceContext,
+}
+
+/// Passes an output on and records its lines, on a thread of its own. `closed` is called at the end.
+pub(super) fn pass_on(
+    from: impl Read + Send + 'static,
+    to: impl Write + Send + 'static,
+    source: OutputSource,
+    closed: impl FnOnce() + Send + 'static,
+) {
+    thread::spawn(move || {
+        let _scope = source.span.enter();
+        let mut lines = OutputLines::new(&source);
+        // If nobody reads any more, the program finds its output closed, as it would without this command.
+        let _nobody_reads = copy(from, to, |bytes| lines.record(bytes));
+        lines.end_line();
+        closed();
+    });
+}
+
+/// Writes each block before it is recorded.
+fn copy(mut from: impl Read, mut to: impl Write, mut record: impl FnMut(&[u8])) -> io::Result<()> {
+    let mut block = vec![0; BLOCK_BYTES];
+    loop {
+        let bytes = match from.read(&mut block) {
+            Ok(0) => return Ok(()),
+            Ok(bytes) => &block[..bytes],
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        to.write_all(bytes)?;
+        to.flush()?;
+        record(bytes);
+    }
+}
+
+/// The lines of an output.
+struct OutputLines<'a> {
+    source: LineSource<'a>,
+    /// What came of the line, if all of it is recorded.
+    line: Vec<u8>,
+    bytes: usize,
+    keys: PrivateKeyLines,
+}
+
+impl<'a> OutputLines<'a> {
+    fn new(source: &'a OutputSource) -> Self {
+        let source = LineSource { agent: &source.agent, action: source.stream };
+        Self { source, line: Vec::new(), bytes: 0, keys: PrivateKeyLines::default() }
+    }
+
+    fn record(&mut self, bytes: &[u8]) {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            self.bytes += piece.len();
+            if self.bytes <= LINE_BYTES_MAX {
+                self.line.extend_from_slice(piece);
+            }
+            if piece.ends_with(b"\n") {
+                self.end_line();
+            }
+        }
+    }
+
+    fn end_line(&mut self) {
+        if self.bytes > LINE_BYTES_MAX {
+            let text = format!("[TRUNCATED:{}]", self.bytes);
+            with_text_event(&text, self.source, llm_audit::emit);
+        } else if !self.line.trim_ascii().is_empty() {
+            with_raw_event(&mut self.line, self.source, &mut self.keys, llm_audit::emit);
+        }
+        self.line.clear();
+        self.bytes = 0;
+    }
+}

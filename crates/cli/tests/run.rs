@@ -1,0 +1,276 @@
+//! `run`: a program in a span of its own, its end, its signals and its output.
+#![cfg(unix)]
+
+mod common;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
+
+use common::{command, events, folder, text};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+const PARENT: &str = "b7ad6b7169203331";
+const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+
+/// `llm-audit run`, whose log is in this folder, as is that of what it runs.
+fn run_command(dir: &str, args: &[&str]) -> Command {
+    let mut command = command(&[&["run"], args].concat());
+    command.env("AUDIT_LOG_DIR", dir).env("PATH", "/usr/bin:/bin");
+    command
+}
+
+fn run(dir: &str, args: &[&str]) -> Output {
+    run_command(dir, args).output().unwrap()
+}
+
+/// Starts it, and returns its stdin and stdout. A shell has what it runs in the background ignore SIGINT.
+fn start(dir: &str, args: &[&str]) -> (Child, ChildStdin, BufReader<ChildStdout>) {
+    let mut command = Command::new("env");
+    command.args(["--default-signal", env!("CARGO_BIN_EXE_llm-audit"), "run"]).args(args);
+    command.env_clear().env("AUDIT_LOG_DIR", dir).env("PATH", "/usr/bin:/bin");
+    command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    (child, stdin, BufReader::new(stdout))
+}
+
+fn read_line(from: &mut impl BufRead) -> String {
+    let mut line = String::new();
+    from.read_line(&mut line).unwrap();
+    line.trim_end().to_owned()
+}
+
+fn signal(pid: u32, signal: Signal) {
+    kill_process(Pid::from_raw(pid.try_into().unwrap()).unwrap(), signal).unwrap();
+}
+
+/// The only event of this type and action.
+fn event(dir: &str, event_type: &str, action: &str) -> Value {
+    let is_it = |e: &Value| e["event_type"] == event_type && e["action"] == action;
+    let found: Vec<_> = events(dir).into_iter().filter(is_it).collect();
+    assert_eq!(found.len(), 1, "{event_type} {action}: {found:?}");
+    found[0].clone()
+}
+
+/// The texts of the lines that were recorded of an output.
+fn texts(dir: &str, stream: &str) -> Vec<String> {
+    let of_stream = |e: &Value| e["event_type"] == "log.line" && e["action"] == stream;
+    let lines = events(dir).into_iter().filter(of_stream);
+    lines.map(|line| line["data"]["text"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn a_run_is_a_span_that_the_program_is_told_of() {
+    let (_keep, dir) = folder();
+    let ended = run(&dir, &["--", "sh", "-c", "echo $TRACEPARENT $TRACESTATE; exit 3"]);
+    assert_eq!((ended.status.code(), &*ended.stderr), (Some(3), &b""[..]));
+    let (begin, end) = (event(&dir, "request.start", "sh"), event(&dir, "request.end", "sh"));
+    let told = String::from_utf8(ended.stdout).unwrap();
+    let ids = [&end["trace_id"], &end["span_id"]].map(|id| id.as_str().unwrap());
+    assert!(told.starts_with(&format!("00-{}-{}-03 ot=th:0", ids[0], ids[1])), "{told}");
+    assert_eq!((&begin["trace_id"], &begin["span_id"]), (&end["trace_id"], &end["span_id"]));
+    assert_eq!(end.get("parent_span_id"), None);
+    assert_eq!(begin["data"]["command"][0], "sh");
+    assert_eq!((&end["agent"], &end["status"]), (&json!("run"), &json!("error")));
+    assert_eq!(end["data"], json!({ "exit_code": 3 }));
+    assert_eq!(end["error"]["type"], "ExitCode");
+    assert_eq!(end["error"]["message"], "sh ended with exit code 3");
+    assert!(end["latency_ms"].as_f64().unwrap() > 0.0, "{end}");
+}
+
+#[test]
+fn the_trace_that_it_starts_in_goes_on() {
+    let (_keep, dir) = folder();
+    let mut command = run_command(&dir, &["--agent", "nightly", "--action", "job", "true"]);
+    let ended = command.env("TRACEPARENT", TRACEPARENT).output().unwrap();
+    assert_eq!((ended.status.code(), &*ended.stderr), (Some(0), &b""[..]));
+    let end = event(&dir, "request.end", "job");
+    assert_eq!((&end["trace_id"], &end["parent_span_id"]), (&json!(TRACE), &json!(PARENT)));
+    assert_eq!((&end["agent"], &end["status"]), (&json!("nightly"), &json!("ok")));
+}
+
+#[test]
+fn what_a_program_records_is_below_the_innermost_run() {
+    let (_keep, dir) = folder();
+    let this = env!("CARGO_BIN_EXE_llm-audit");
+    let script = "\"$0\" run --action inner -- \"$0\" record";
+    let mut command = run_command(&dir, &["--action", "outer", "--", "sh", "-c", script, this]);
+    command.stdin(Stdio::piped()).stdout(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let line = json!({"event_type": "cache.hit", "agent": "a", "action": "get", "status": "ok"});
+    let foreign = json!({"trace_id": "ab12", "span_id": "1", "parent_span_id": "2"});
+    let given = json!({"event_type": "cache.hit", "agent": "a", "action": "given", "status": "ok",
+        "trace_id": "ab12", "span_id": "1", "parent_span_id": "2"});
+    writeln!(child.stdin.take().unwrap(), "{line}\n{given}").unwrap();
+    assert!(child.wait().unwrap().success());
+    let outer = event(&dir, "request.end", "outer");
+    let inner = event(&dir, "request.end", "inner");
+    let hit = event(&dir, "cache.hit", "get");
+    assert_eq!(inner["parent_span_id"], outer["span_id"]);
+    assert_eq!(hit["parent_span_id"], inner["span_id"]);
+    assert_eq!((&inner["trace_id"], &hit["trace_id"]), (&outer["trace_id"], &outer["trace_id"]));
+    let given = event(&dir, "cache.hit", "given");
+    for name in ["trace_id", "span_id", "parent_span_id"] {
+        let (is, was) = (given[name].as_str().unwrap(), foreign[name].as_str().unwrap());
+        assert_eq!(is.trim_start_matches('0'), was, "{name}");
+    }
+}
+
+#[test]
+fn a_program_that_a_signal_ends_is_an_error_with_its_reason() {
+    let (_keep, dir) = folder();
+    let ended = run(&dir, &["--", "sh", "-c", "kill -KILL $$"]);
+    assert_eq!(ended.status.code(), Some(137));
+    let end = event(&dir, "request.end", "sh");
+    assert_eq!(end["data"], json!({ "exit_code": 137, "signal": "SIGKILL" }));
+    assert_eq!(end["error"]["type"], "Killed");
+    assert_eq!(end["error"]["message"], "sh was ended by SIGKILL");
+}
+
+#[test]
+fn a_program_that_cannot_start_is_an_error_too() {
+    for (program, code, kind) in
+        [("nowhere/agent", 127, "NotFound"), ("/etc/passwd", 126, "NotStarted")]
+    {
+        let (_keep, dir) = folder();
+        let ended = run(&dir, &["--action", "x", "--", program]);
+        assert_eq!(ended.status.code(), Some(code), "{program}");
+        let stderr = String::from_utf8(ended.stderr).unwrap();
+        assert!(stderr.starts_with("llm-audit: cannot start "), "{stderr}");
+        let end = event(&dir, "request.end", "x");
+        assert_eq!(
+            (&end["data"], &end["error"]["type"]),
+            (&json!({"exit_code": code}), &json!(kind))
+        );
+    }
+}
+
+#[test]
+fn signals_go_on_to_the_program_which_decides() {
+    let script = |name| format!("trap 'kill $!; exit 7' {name}; sleep 600 & echo ready; wait");
+    for (name, sent) in [("TERM", Signal::TERM), ("INT", Signal::INT), ("HUP", Signal::HUP)] {
+        let (_keep, dir) = folder();
+        let (mut child, _stdin, mut stdout) = start(&dir, &["--", "sh", "-c", &script(name)]);
+        assert_eq!(read_line(&mut stdout), "ready");
+        signal(child.id(), sent);
+        assert_eq!(child.wait().unwrap().code(), Some(7), "{name}");
+        assert_eq!(event(&dir, "request.end", "sh")["data"]["exit_code"], 7, "{name}");
+    }
+}
+
+#[test]
+fn a_program_without_a_handler_ends_by_the_signal() {
+    let (_keep, dir) = folder();
+    let script = "echo ready; exec sleep 600";
+    let (mut child, _stdin, mut stdout) = start(&dir, &["--", "sh", "-c", script]);
+    assert_eq!(read_line(&mut stdout), "ready");
+    signal(child.id(), Signal::TERM);
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    assert_eq!(event(&dir, "request.end", "sh")["data"]["signal"], "SIGTERM");
+}
+
+#[test]
+fn a_signal_that_is_ignored_stays_so_in_the_program() {
+    let (_keep, dir) = folder();
+    let mut shell = Command::new("sh");
+    let script = "trap '' HUP; exec \"$0\" run -- sh -c 'kill -HUP $$; echo alive'";
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_llm-audit")]).env("AUDIT_LOG_DIR", &dir);
+    assert_eq!(shell.output().unwrap().stdout, b"alive\n");
+}
+
+#[test]
+fn without_a_log_the_program_runs_all_the_same() {
+    let ended = run("/proc/nowhere", &["--output", "--", "sh", "-c", "echo out; exit 4"]);
+    assert_eq!((ended.status.code(), &*ended.stdout), (Some(4), &b"out\n"[..]));
+    let stderr = String::from_utf8(ended.stderr).unwrap();
+    assert!(stderr.starts_with("llm-audit: not recorded: "), "{stderr}");
+}
+
+#[test]
+fn arguments_are_recorded_redacted_and_the_environment_never() {
+    let (_keep, dir) = folder();
+    let args = ["--", "true", "--password", "hunter2hunter2", "for", "ana@example.com"];
+    let mut command = run_command(&dir, &args);
+    assert!(command.env("PLAN", "a-plan-of-nobody").status().unwrap().success());
+    let begin = event(&dir, "request.start", "true");
+    let expected = ["true", "--password", "[REDACTED]", "for", "[REDACTED_email]"];
+    assert_eq!(begin["data"], json!({ "command": expected }));
+    let log = text(&dir);
+    assert!(!log.contains("hunter2hunter2") && !log.contains("a-plan-of-nobody"), "{log}");
+}
+
+#[test]
+fn output_is_passed_on_unchanged_and_recorded_redacted() {
+    let (_keep, dir) = folder();
+    let key = "-----BEGIN PRIVATE KEY-----\\nMIIEvQIBADANBg\\n-----END PRIVATE KEY-----";
+    let script = format!(
+        "printf 'mail ana@example.com\\n\\n\\377{key}\\nlast'; \
+         printf '{{\"level\":\"error\",\"msg\":\"no\",\"password\":\"hunter2\"}}\\n' >&2"
+    );
+    let ended = run(&dir, &["--output", "--agent", "desk", "--", "sh", "-c", &script]);
+    let mut out = b"mail ana@example.com\n\n\xff".to_vec();
+    out.extend_from_slice(key.replace("\\n", "\n").as_bytes());
+    out.extend_from_slice(b"\nlast");
+    assert_eq!(String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&out));
+    assert_eq!(ended.stdout, out);
+    assert_eq!(ended.stderr, b"{\"level\":\"error\",\"msg\":\"no\",\"password\":\"hunter2\"}\n");
+    let texts = texts(&dir, "stdout");
+    assert_eq!(
+        (&*texts[0], texts.last().map(String::as_str)),
+        ("mail [REDACTED_email]", Some("last"))
+    );
+    assert!(texts.iter().all(|text| !text.contains("MIIEvQ")), "{texts:?}");
+    let error = event(&dir, "log.line", "stderr");
+    assert_eq!((&error["agent"], &error["status"]), (&json!("desk"), &json!("error")));
+    assert_eq!(error["data"]["password"], "[REDACTED]");
+    let end = event(&dir, "request.end", "sh");
+    assert_eq!((&error["trace_id"], &error["parent_span_id"]), (&end["trace_id"], &end["span_id"]));
+}
+
+#[test]
+fn output_is_passed_on_before_its_line_ends() {
+    let (_keep, dir) = folder();
+    let script = "printf 'name? '; read name; echo \"hello $name\"";
+    let (mut child, mut stdin, mut stdout) = start(&dir, &["--output", "--", "sh", "-c", script]);
+    let mut prompt = [0; 6];
+    stdout.read_exact(&mut prompt).unwrap();
+    assert_eq!(&prompt, b"name? ");
+    stdin.write_all(b"ana\n").unwrap();
+    assert_eq!(read_line(&mut stdout), "hello ana");
+    assert!(child.wait().unwrap().success());
+    assert_eq!(texts(&dir, "stdout"), ["name? hello ana"]);
+}
+
+#[test]
+fn a_line_without_end_takes_no_memory_without_end() {
+    let (_keep, dir) = folder();
+    let script = "head -c 3000000 /dev/zero | tr '\\0' a; echo; echo next";
+    let ended = run(&dir, &["--output", "--", "sh", "-c", script]);
+    assert_eq!(ended.stdout.len(), 3_000_006);
+    assert_eq!(texts(&dir, "stdout"), ["[TRUNCATED:3000001]", "next"]);
+}
+
+#[test]
+fn a_program_whose_reader_is_gone_finds_its_output_closed() {
+    let (_keep, dir) = folder();
+    let (mut child, _stdin, stdout) = start(&dir, &["--output", "--", "yes"]);
+    drop(stdout);
+    assert_eq!(child.wait().unwrap().code(), Some(141));
+    assert_eq!(event(&dir, "request.end", "yes")["data"]["signal"], "SIGPIPE");
+}
+
+#[test]
+fn the_end_is_recorded_while_something_else_has_the_output() {
+    let (_keep, dir) = folder();
+    let script = "sleep 600 & echo $!";
+    let (mut child, _stdin, mut stdout) = start(&dir, &["--output", "--", "sh", "-c", script]);
+    let sleeper: u32 = read_line(&mut stdout).parse().unwrap();
+    while events(&dir).iter().all(|event| event["event_type"] != "request.end") {
+        assert!(child.try_wait().unwrap().is_none(), "it waits for the output");
+    }
+    signal(child.id(), Signal::TERM);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    signal(sleeper, Signal::KILL);
+}
