@@ -113,6 +113,12 @@ impl Draft {
                 Some(number) => insert(&mut self.data, name, number).map(|_| value),
                 None => Some(value),
             },
+            To::Seconds(name) => match value.as_f64() {
+                Some(seconds) => {
+                    insert(&mut self.data, name, (seconds * 1e3).into()).map(|_| value)
+                }
+                None => Some(value),
+            },
             To::Url => {
                 let Some(url) = text_of(&value) else { return Some(value) };
                 let path = url.split(['?', '#']).next().unwrap_or_default();

@@ -14,6 +14,8 @@ pub(super) enum To {
     Data(&'static str),
     /// A number that is a member of `data`, also if it is sent as text.
     Number(&'static str),
+    /// A number of seconds, which is a member of `data` in milliseconds.
+    Seconds(&'static str),
     /// `data.url`, without its query and fragment.
     Url,
     /// Nowhere: the query of a URL often has credentials and content.

@@ -123,6 +123,19 @@ pub(super) static FRAMEWORKS: &[Row] = &[
         ],
         To::Content("completion"),
     ),
+    row(&["ai.operationId"], To::Operation),
+    row(&["ai.telemetry.functionId"], To::Agent),
+    row(&["ai.telemetry.metadata.sessionId"], To::Data("conversation")),
+    row(&["ai.telemetry.metadata.userId"], To::Data("user")),
+    row(&["ai.telemetry.metadata.tenantId"], To::Data("tenant")),
+    row(&["ai.response.msToFirstChunk"], To::Number("first_token_ms")),
+    row(&["gen_ai.client.operation.time_to_first_chunk"], To::Seconds("first_token_ms")),
+    row(&["ai.usage.inputTokens"], To::Tokens(INPUT[0])),
+    row(&["ai.usage.outputTokens"], To::Tokens(OUTPUT[0])),
+    // Not `ai.usage.cachedInputTokens`: in version 5 the input of some providers does not contain them.
+    row(&["ai.usage.inputTokenDetails.cacheReadTokens"], To::Tokens(CACHE_READ[0])),
+    row(&["ai.usage.inputTokenDetails.cacheWriteTokens"], To::Tokens(CACHE_WRITE[0])),
+    row(&["ai.usage.outputTokenDetails.reasoningTokens"], To::Tokens(REASONING[0])),
     row(&["ai.toolCall.name"], To::Tool),
     row(&["ai.toolCall.id"], To::Data("call_id")),
     row(
@@ -219,13 +232,17 @@ fn tool_shape(draft: &mut Draft, name: &str) -> EventShape {
     EventShape::new(if draft.has_failed() { "tool.error" } else { "tool.result" }, tool)
 }
 
-/// Returns an operation under its name in the conventions. OpenInference and OpenLLMetry have others.
+/// Returns an operation under its name in the conventions. OpenInference, OpenLLMetry and the AI SDK have others.
 fn operation_of(name: String) -> String {
     let known = match &*name.to_ascii_lowercase() {
         "llm" => "chat",
+        "ai.generatetext.dogenerate" | "ai.streamtext.dostream" => "chat",
+        "ai.generateobject.dogenerate" | "ai.streamobject.dostream" => "chat",
         "completion" => "text_completion",
-        "embedding" => "embeddings",
-        "tool" => "execute_tool",
+        "embedding" | "ai.embed.doembed" | "ai.embedmany.doembed" => "embeddings",
+        "tool" | "ai.toolcall" => "execute_tool",
+        "ai.generatetext" | "ai.streamtext" => "invoke_agent",
+        "ai.generateobject" | "ai.streamobject" => "invoke_agent",
         "agent" => "invoke_agent",
         "workflow" => "invoke_workflow",
         "retriever" => "retrieval",

@@ -15,7 +15,7 @@ const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/receive-mapp
 fn place(to: To) -> String {
     let field = match to {
         To::Agent => "`agent`",
-        To::Data(name) | To::Number(name) => return format!("`data.{name}`"),
+        To::Data(name) | To::Number(name) | To::Seconds(name) => return format!("`data.{name}`"),
         To::Content(name) => return format!("`data.{name}`, content"),
         To::Url => "`data.url`, without its query and fragment",
         To::Query => "nothing",
