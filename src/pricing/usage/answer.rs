@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::Usage;
 use super::attributes::{MODEL, attribute_text, has_token_attributes};
+use super::progress::StreamProgress;
 use super::read::read_usage;
 use super::stream::{has_value_a_line, merge_usage_members, split_chunks, usage_members};
 use super::terms::PriceTerms;
@@ -20,6 +21,8 @@ pub(crate) struct ProviderAnswer {
     pub(crate) usage: Option<Usage>,
     /// The type and the message of the error, if the answer is one.
     pub(crate) error: Option<(String, String)>,
+    /// How far the answer has come.
+    pub(crate) progress: StreamProgress,
     /// The terms that the chunks so far name.
     terms: PriceTerms,
     /// The usage is of attributes. These may hold a prompt's tokens alone.
@@ -94,6 +97,31 @@ impl ProviderAnswer {
         Some(found)
     }
 
+    /// Returns an answer without chunks, for [`read_chunk_text`](Self::read_chunk_text).
+    #[allow(dead_code, reason = "streams are recorded by optional features")]
+    pub(crate) fn streamed() -> Self {
+        Self { chunks: Some(Map::new()), ..Self::default() }
+    }
+
+    /// Reads the next chunk of a stream, which is JSON or a marker such as `[DONE]`. A text in JSON is
+    /// either of these, or whole server-sent events.
+    ///
+    /// The usage is not known before [`finish`](Self::finish).
+    #[allow(dead_code, reason = "streams are recorded by optional features")]
+    pub(crate) fn read_chunk_text(&mut self, chunk: &mut [u8]) {
+        if !chunk.starts_with(b"\"") {
+            self.read_chunk_json(chunk, TEXTS_MAX);
+            return;
+        }
+        let Ok(text) = serde_json::from_slice::<String>(chunk) else { return };
+        self.progress.read_marker(&text);
+        let is_one = text.trim_start().starts_with('{') && !has_value_a_line(&text);
+        let chunks = if is_one { vec![text] } else { split_chunks(&text) };
+        for chunk in chunks {
+            self.read_chunk_json(&mut chunk.into_bytes(), TEXTS_MAX);
+        }
+    }
+
     /// Reads an object that is the usage itself.
     pub(crate) fn of_counts(counts: Json<'_>) -> Self {
         let mut found = Self::default();
@@ -110,6 +138,7 @@ impl ProviderAnswer {
         match shown.trim_start().bytes().next()? {
             b'{' if !has_value_a_line(shown) => {
                 let answer = JsonObject::parse(&mut text, "answer").ok()?;
+                self.progress.read(answer.json());
                 self.read_object(answer.json(), PriceTerms::default(), WRAPPERS_MAX, deeper);
                 Some(())
             }
@@ -126,11 +155,7 @@ impl ProviderAnswer {
             _ => {
                 let mut chunks = split_chunks(shown).into_iter().map(String::into_bytes);
                 self.chunks.get_or_insert_default();
-                let mut read = |mut chunk: Vec<u8>| {
-                    let chunk = JsonObject::parse(&mut chunk, "chunk").ok()?;
-                    self.read_chunk(chunk.json(), deeper);
-                    Some(())
-                };
+                let mut read = |mut chunk: Vec<u8>| self.read_chunk_json(&mut chunk, deeper);
                 chunks.by_ref().find_map(&mut read)?;
                 chunks.filter_map(read).for_each(drop);
                 Some(())
@@ -138,15 +163,29 @@ impl ProviderAnswer {
         }
     }
 
+    fn read_chunk_json(&mut self, chunk: &mut [u8], deeper: usize) -> Option<()> {
+        if let Some(b'[') = chunk.first() {
+            self.progress.read_marker(std::str::from_utf8(chunk).ok()?);
+            return None;
+        }
+        let chunk = JsonObject::parse(chunk, "chunk").ok()?;
+        self.read_chunk(chunk.json(), deeper);
+        Some(())
+    }
+
     fn read_chunk(&mut self, chunk: Json<'_>, deeper: usize) {
         match (chunk.as_str(), deeper) {
             (Some(text), 1..) => drop(self.read_text(text.as_bytes().to_vec(), deeper - 1)),
-            _ => self.read_object(chunk, PriceTerms::default(), WRAPPERS_MAX, deeper),
+            _ => {
+                self.progress.read(chunk);
+                self.error = self.error.take().or_else(|| bedrock_exception(chunk));
+                self.read_object(chunk, PriceTerms::default(), WRAPPERS_MAX, deeper);
+            }
         }
     }
 
     /// Reads the usage that all chunks give together, unless the answer is not of a call.
-    fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         let Some(chunks) = self.chunks.take() else {
             // Counting a prompt is answered with its tokens alone.
             self.usage = self.usage.filter(|usage| !usage.lacks_output || self.is_of_attributes);
@@ -206,6 +245,14 @@ impl ProviderAnswer {
         }
         true
     }
+}
+
+/// Returns the error that a chunk of Bedrock reports: `{"throttlingException": {"message": "…"}}`.
+fn bedrock_exception(chunk: Json<'_>) -> Option<(String, String)> {
+    let is_exception = |name: &str| name.ends_with("Exception");
+    let (name, exception) = chunk.members().find(|(name, _)| is_exception(name))?;
+    let message = exception.get("message").and_then(Json::as_str).unwrap_or_default();
+    exception.is_object().then(|| (name.to_owned(), message.to_owned()))
 }
 
 /// Returns the error that this object reports.

@@ -5,6 +5,7 @@ pub(crate) mod attributes;
 mod counts;
 mod object;
 mod openai;
+mod progress;
 mod read;
 mod stream;
 mod terms;

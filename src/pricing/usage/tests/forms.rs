@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 
 /// Returns the usage with the parts that are given as pairs of a name and a count.
-fn usage(input: u64, output: u64, parts: &[(&str, u64)]) -> Usage {
+pub(super) fn usage(input: u64, output: u64, parts: &[(&str, u64)]) -> Usage {
     let mut usage = Usage::new(input, output);
     for (name, count) in parts {
         let part = match *name {

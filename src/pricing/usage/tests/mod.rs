@@ -1,4 +1,5 @@
 mod forms;
+mod streams;
 
 use serde_json::json;
 
