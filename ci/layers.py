@@ -27,7 +27,7 @@ CRATES_APART = {("llm-audit-redact", "llm-audit-log")}
 # writes into its buffers. The event that a caller builds is part of the record, because it borrows
 # payloads that know how to encode themselves.
 RECORDER = [
-    ["error", "export", "panics", "reader", "sanitize", "sync"],
+    ["error", "export", "panics", "reader", "sanitize", "sync", "timeout"],
     ["context", "pricing", "ring", "user_names"],
     ["sampler"],
     ["config"],
@@ -38,7 +38,8 @@ RECORDER = [
     ["recorder"],
     ["testing"],
     ["replay"],
-    ["judgement", "layer", "llm", "span"],
+    ["llm"],
+    ["judgement", "layer", "span"],
     ["__bench", "__fuzz"],
 ]
 # What the builder was asked for is below the sanitizer, which follows it; the builder is above.

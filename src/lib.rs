@@ -29,7 +29,8 @@
 //! - `layer::tracing` (feature `tracing`) records the spans of libraries that emit OpenTelemetry's
 //!   GenAI spans.
 //! - [`record_llm_call`] records a model call with its tokens ([`Usage`]) and its cost
-//!   ([`calculate_cost`]).
+//!   ([`calculate_cost`]). With the feature `macros`, `LlmCall::call` and `LlmCall::stream` record the
+//!   future or the stream of a client.
 //!
 //! # Guarantees and losses
 //!
@@ -77,7 +78,8 @@
 //!
 //! No feature is on by default. The README lists the crates that each adds.
 //!
-//! - `macros`: `#[audit_span]`, and `record_stream`.
+//! - `macros`: `#[audit_span]`, `record_stream`, and `call`, `stream` and `call_stream` of
+//!   [`LlmCall`].
 //! - `tower`: `layer::tower`, with a layer for servers and one for clients.
 //! - `axum`: `tower`, plus the paths that the router of axum 0.8 matched.
 //! - `tracing`: `layer::tracing`, a layer for any `tracing_subscriber` registry.
@@ -139,6 +141,8 @@ mod shipping;
 mod span;
 mod sync;
 pub mod testing;
+#[cfg(any(feature = "macros", feature = "tower"))]
+mod timeout;
 mod user_names;
 mod warnings;
 mod writer;
@@ -163,4 +167,4 @@ pub use recorder::{
 pub use sampler::SamplingPolicy;
 pub use sanitize::{ProtectedValue, Sanitizer, protect_environment, protect_value};
 #[cfg(feature = "macros")]
-pub use span::{RecordedStream, record_stream};
+pub use span::{CallError, CallItem, RecordedStream, record_stream};

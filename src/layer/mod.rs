@@ -4,8 +4,6 @@
 #[cfg(all(feature = "axum", feature = "prometheus"))]
 mod endpoints;
 #[cfg(feature = "tower")]
-mod timeout;
-#[cfg(feature = "tower")]
 pub mod tower;
 #[cfg(feature = "tracing")]
 pub mod tracing;

@@ -4,7 +4,9 @@
 
 mod autoref;
 mod call;
+mod llm;
 mod polled;
+mod recording;
 #[doc(hidden)]
 pub mod replay;
 mod stream;
@@ -17,6 +19,7 @@ pub use autoref::{
     Recordable, SerializeValue, Split, StandardError,
 };
 pub use call::Span;
+pub use llm::{CallError, CallItem};
 pub use polled::{Run, run};
 pub use stream::{RecordedStream, record_stream};
 

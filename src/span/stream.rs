@@ -4,13 +4,11 @@ use std::borrow::Cow;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
 use futures_core::Stream;
-use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::context::TraceContext;
-use crate::record::event::{AuditEvent, ErrorDetail, EventType, Status};
+use super::recording::{ErrorOf, ReadItem, Recorded, RecordedKind, Recording};
+use crate::record::event::ErrorDetail;
 use crate::recorder::{AuditLogger, Outlet};
 
 /// Records the end of a stream as one `stream.end` event.
@@ -60,116 +58,44 @@ pub fn record_stream<S: Stream>(
     action: impl Into<Cow<'static, str>>,
     stream: S,
 ) -> RecordedStream<S> {
-    let open = OpenStream {
-        outlet: Outlet::default(),
-        agent: agent.into(),
-        action: action.into(),
-        context: TraceContext::new_span_below_current(),
-        began: Instant::now(),
-        items: 0,
-        error: None,
-        is_running: false,
-        has_ended: false,
-    };
-    RecordedStream { stream: Some(stream), error_of: None, open }
-}
-
-/// A stream that has begun.
-struct OpenStream {
-    outlet: Outlet,
-    agent: Cow<'static, str>,
-    action: Cow<'static, str>,
-    context: TraceContext,
-    began: Instant,
-    items: u64,
-    /// The first error among the items.
-    error: Option<ErrorDetail<'static>>,
-    /// The stream is being polled. If that is so at a drop or at the next poll, it panicked.
-    is_running: bool,
-    has_ended: bool,
-}
-
-impl OpenStream {
-    fn note_panic(&mut self) {
-        self.error.get_or_insert_with(|| {
-            ErrorDetail::new("panic", "the stream panicked; the panic hook has the text")
-        });
-    }
-
-    fn emit_end(&mut self) {
-        self.has_ended = true;
-        let data = StreamEndData { items: self.items };
-        let status = if self.error.is_some() { Status::Error } else { Status::Ok };
-        let event = AuditEvent::new(EventType::Custom("stream.end"), &self.agent, &self.action)
-            .status(status)
-            .latency(self.began.elapsed())
-            .span(&self.context)
-            .data(&data);
-        self.outlet.emit(&AuditEvent { error: self.error.as_ref(), ..event });
-    }
-}
-
-impl Drop for OpenStream {
-    fn drop(&mut self) {
-        if !self.has_ended {
-            if self.is_running {
-                self.note_panic();
-            }
-            self.error.get_or_insert_with(|| {
-                ErrorDetail::new("cancelled", "the stream was dropped before its end")
-            });
-            self.emit_end();
-        }
-    }
-}
-
-struct StreamEndData {
-    items: u64,
-}
-
-impl Serialize for StreamEndData {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(1))?;
-        map.serialize_entry("items", &self.items)?;
-        map.end()
-    }
+    let kind = RecordedKind::Stream { agent: agent.into(), action: action.into() };
+    RecordedStream::new(stream, Recording::begin(kind), None)
 }
 
 pin_project_lite::pin_project! {
-    /// A stream whose end is recorded; made by [`record_stream`].
+    /// A stream whose end is recorded; made by [`record_stream`] and
+    /// [`LlmCall::stream`](crate::LlmCall::stream).
     #[must_use = "streams do nothing unless polled"]
     pub struct RecordedStream<S: Stream> {
-        // `None` only while being dropped.
         #[pin]
-        stream: Option<S>,
-        error_of: Option<fn(&S::Item) -> Option<ErrorDetail<'static>>>,
-        open: OpenStream,
-    }
-
-    impl<S: Stream> PinnedDrop for RecordedStream<S> {
-        fn drop(this: Pin<&mut Self>) {
-            let mut this = this.project();
-            let _scope = this.open.context.enter();
-            this.stream.set(None);
-        }
+        recorded: Recorded<S>,
+        error_of: Option<ErrorOf<S::Item>>,
+        read: Option<ReadItem<S::Item>>,
     }
 }
 
 impl<S: Stream + fmt::Debug> fmt::Debug for RecordedStream<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RecordedStream").field("stream", &self.stream).finish_non_exhaustive()
+        let stream = self.recorded.inner();
+        f.debug_struct("RecordedStream").field("stream", &stream).finish_non_exhaustive()
     }
 }
 
 impl<S: Stream> RecordedStream<S> {
+    pub(super) fn new(stream: S, recording: Recording, read: Option<ReadItem<S::Item>>) -> Self {
+        Self { recorded: Recorded::new(stream, recording), error_of: None, read }
+    }
+
     /// Records into this logger instead of the recorder of the process.
     pub fn logger(mut self, logger: AuditLogger) -> Self {
-        self.open.outlet = Outlet(Some(logger));
+        if let Some(recording) = self.recorded.recording() {
+            recording.outlet = Outlet(Some(logger));
+        }
         self
     }
 
     /// Sets the function that says whether an item is an error. The first error among the items
-    /// becomes that of the `stream.end`.
+    /// becomes that of the event.
     pub fn error_of(mut self, error: fn(&S::Item) -> Option<ErrorDetail<'static>>) -> Self {
         self.error_of = Some(error);
         self
@@ -181,30 +107,14 @@ impl<S: Stream> Stream for RecordedStream<S> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
         let this = self.project();
-        let stream = this.stream.as_pin_mut().expect("a stream is not polled after its drop");
-        let open = this.open;
-        let scope = open.context.enter();
-        // Somebody caught the panic of the last poll.
-        if std::mem::replace(&mut open.is_running, true) {
-            open.note_panic();
-        }
-        let polled = stream.poll_next(cx);
-        drop(scope);
-        match &polled {
-            Poll::Ready(Some(item)) => {
-                open.items += 1;
-                if let (None, Some(error_of)) = (&open.error, this.error_of) {
-                    open.error = error_of(item);
-                }
-            }
-            Poll::Ready(None) if !open.has_ended => open.emit_end(),
-            _ => {}
-        }
-        open.is_running = false;
-        polled
+        let (error_of, read) = (*this.error_of, *this.read);
+        this.recorded.poll_with(cx, S::poll_next, |recording, item| match item {
+            Some(item) => recording.see(item, error_of, read),
+            None => recording.end(),
+        })
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.stream.as_ref().map_or((0, None), Stream::size_hint)
+        self.recorded.inner().map_or((0, None), Stream::size_hint)
     }
 }

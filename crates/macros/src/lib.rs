@@ -134,7 +134,9 @@ mod options;
 /// that block. If any other function returns a future, the call that makes the future is recorded.
 ///
 /// If a function returns a stream, the call that makes the stream is recorded. `llm_audit::record_stream`
-/// around it also records its end.
+/// around it also records its end. If its items are chunks of a model's answer,
+/// take `LlmCall::stream` instead of it: that also records tokens, cost and the time to the first
+/// token.
 ///
 /// The span of an async function begins at its first poll, inside the context that is current then. A
 /// `const` or `extern` function is refused. If a closure is returned as `impl Fn(&T) -> &U`, the types

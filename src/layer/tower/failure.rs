@@ -6,9 +6,9 @@ use std::fmt;
 use std::iter;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::layer::timeout;
 use crate::panics::forget_panic;
 use crate::record::event::ErrorDetail;
+use crate::timeout;
 
 /// A boxed error of any type, the error type of tower's own services.
 pub(super) type BoxError = Box<dyn StdError + Send + Sync>;

@@ -77,9 +77,7 @@ const TEXTS_MAX: usize = 2;
 
 impl ProviderAnswer {
     pub(crate) fn from_serialized<T: Serialize + ?Sized>(answer: &T) -> Option<Self> {
-        // A `Serialize` impl is the caller's code.
-        let json = catch_unwind(AssertUnwindSafe(|| serde_json::to_vec(answer)));
-        let json = json.map_err(forget_panic).ok()?.ok()?;
+        let json = to_json(answer)?;
         match json.first() {
             // A body that is still text.
             Some(b'"') => Self::parse(serde_json::from_slice::<String>(&json).ok()?.into_bytes()),
@@ -101,6 +99,14 @@ impl ProviderAnswer {
     #[allow(dead_code, reason = "streams are recorded by optional features")]
     pub(crate) fn streamed() -> Self {
         Self { chunks: Some(Map::new()), ..Self::default() }
+    }
+
+    /// Reads the next chunk of a stream; see [`read_chunk_text`](Self::read_chunk_text).
+    #[cfg(feature = "macros")]
+    pub(crate) fn read_chunk<T: Serialize>(&mut self, chunk: &T) {
+        if let Some(mut json) = to_json(chunk) {
+            self.read_chunk_text(&mut json);
+        }
     }
 
     /// Reads the next chunk of a stream, which is JSON or a marker such as `[DONE]`. A text in JSON is
@@ -148,7 +154,7 @@ impl ProviderAnswer {
                 let chunks = listed.json().get("chunks")?;
                 self.chunks.get_or_insert_default();
                 for chunk in chunks.items() {
-                    self.read_chunk(chunk, deeper);
+                    self.read_chunk_value(chunk, deeper);
                 }
                 Some(())
             }
@@ -169,11 +175,11 @@ impl ProviderAnswer {
             return None;
         }
         let chunk = JsonObject::parse(chunk, "chunk").ok()?;
-        self.read_chunk(chunk.json(), deeper);
+        self.read_chunk_value(chunk.json(), deeper);
         Some(())
     }
 
-    fn read_chunk(&mut self, chunk: Json<'_>, deeper: usize) {
+    fn read_chunk_value(&mut self, chunk: Json<'_>, deeper: usize) {
         match (chunk.as_str(), deeper) {
             (Some(text), 1..) => drop(self.read_text(text.as_bytes().to_vec(), deeper - 1)),
             _ => {
@@ -245,6 +251,12 @@ impl ProviderAnswer {
         }
         true
     }
+}
+
+fn to_json<T: Serialize + ?Sized>(value: &T) -> Option<Vec<u8>> {
+    // A `Serialize` impl is the caller's code.
+    let json = catch_unwind(AssertUnwindSafe(|| serde_json::to_vec(value)));
+    json.map_err(forget_panic).ok()?.ok()
 }
 
 /// Returns the error that a chunk of Bedrock reports: `{"throttlingException": {"message": "…"}}`.

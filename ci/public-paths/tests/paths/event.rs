@@ -135,6 +135,7 @@ implement! {
 fn llm_call<'a>() {
     let _: fn(&'a str, &'a str, &'a str, &'a str) -> LlmCall<'a> = LlmCall::new;
     let _: fn(LlmCall<'a>, f64) -> LlmCall<'a> = LlmCall::latency_ms;
+    let _: fn(LlmCall<'a>, u64) -> LlmCall<'a> = LlmCall::attempt;
     let _: fn(LlmCall<'a>, &'a ErrorDetail<'a>) -> LlmCall<'a> = LlmCall::error;
     let _: fn(LlmCall<'a>, Status) -> LlmCall<'a> = LlmCall::status;
     let _: fn(LlmCall<'a>, &'a TraceContext) -> LlmCall<'a> = LlmCall::span;

@@ -8,7 +8,10 @@ use std::task::{Context, Poll, Waker};
 use futures_core::Stream;
 use llm_audit as renamed;
 use llm_audit::testing::{Capture, capture_with};
-use llm_audit::{AuditLogger, ErrorDetail, EventType, RecordedStream, audit_span, record_stream};
+use llm_audit::{
+    AuditLogger, CallError, CallItem, ErrorDetail, EventType, LlmCall, RecordedStream, audit_span,
+    record_stream,
+};
 
 type Answer = Result<u32, io::Error>;
 
@@ -144,4 +147,37 @@ fn recorded_stream<S: Stream>(
 ) -> impl Stream<Item = S::Item> {
     let recorded: RecordedStream<S> = record_stream("benefits", "answer", stream);
     recorded.logger(logger).error_of(error_of)
+}
+
+fn calls_of_a_client<F, S, E, K, C>(
+    call: LlmCall<'_>,
+    future: F,
+) -> impl Future<Output = Result<RecordedStream<S>, E>>
+where
+    F: Future<Output = Result<S, E>>,
+    S: Stream<Item: CallItem<C>>,
+    E: CallError<K>,
+{
+    call.call_stream::<F, S, E, K, C>(future)
+}
+
+fn call_of_a_client<F: Future<Output: CallItem<K>>, K>(
+    call: LlmCall<'_>,
+    future: F,
+) -> impl Future<Output = F::Output> {
+    call.call::<F, K>(future)
+}
+
+fn stream_of_a_client<S: Stream<Item: CallItem<K>>, K>(
+    call: LlmCall<'_>,
+    stream: S,
+) -> RecordedStream<S> {
+    call.stream::<S, K>(stream)
+}
+
+fn items_and_errors<T: CallItem<K>, E: CallError<L>, K, L>(item: &T, error: &E) {
+    let _: Option<ErrorDetail<'static>> = item.error();
+    fn serializes(_: impl serde::Serialize) {}
+    let _: Option<()> = item.answer().map(serializes);
+    let _: ErrorDetail<'static> = error.detail();
 }
