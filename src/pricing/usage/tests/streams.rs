@@ -304,3 +304,23 @@ fn what_is_not_of_a_known_provider_has_no_known_end() {
         assert!(!answer.progress.has_known_end && end.is_none());
     }
 }
+
+/// Answers that users reported. `tests/usage.rs` reads them whole.
+#[test]
+fn a_stream_read_by_chunks_has_the_usage_of_the_whole() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/cases/usage-cases.jsonl");
+    let mut streams = 0;
+    for line in std::fs::read_to_string(path).unwrap().lines() {
+        let case: Value = serde_json::from_str(line).unwrap();
+        let whole = ProviderAnswer::from_serialized(&case["answer"]);
+        let chunks = match &case["answer"] {
+            Value::Array(chunks) => chunks.clone(),
+            Value::String(text) => text.split_inclusive("\n\n").map(Value::from).collect(),
+            _ => continue,
+        };
+        let (answer, ..) = read_chunks(&chunks);
+        assert_eq!(answer.usage, whole.and_then(|whole| whole.usage), "{case}");
+        streams += 1;
+    }
+    assert!(streams >= 15, "{streams} streams");
+}
