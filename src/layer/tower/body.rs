@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use pin_project_lite::pin_project;
 
 use super::content::BodyContent;
-use super::exchange::{Exchange, ExchangeEnd, ExchangeSide};
+use super::exchange::{Exchange, ExchangeEnd};
 use super::failure::{BoxError, ServiceFailure};
 use super::replay::RecordedBody;
 
@@ -41,7 +41,7 @@ pin_project! {
                 // hyper drops a body of known length without asking for its end. If a client wants
                 // only the head, it drops the body unread.
                 let is_sent = this.bytes_expected.is_some_and(|bytes| exchange.response_bytes() >= bytes);
-                let is_unread = exchange.side == ExchangeSide::Client && !*this.is_polled;
+                let is_unread = exchange.may_end_unread() && !*this.is_polled;
                 let is_done = is_sent || is_unread || exchange.may_end_here();
                 exchange.record_end(if is_done { ExchangeEnd::Done } else { ExchangeEnd::Cancelled });
             }

@@ -1,23 +1,27 @@
 //! The layer around a client, which records `api.call`.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use http::request::Parts;
 use http::{Request, Response, Uri};
 use http_body::Body;
+use parking_lot::Mutex;
 use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::body::ResponseBody;
+use super::attempts::Attempt;
+use super::body::{AsIs, Captured, Intake, ResponseBody, SeenRequestBody};
+use super::content::BodyContent;
 use super::exchange::{Exchange, ExchangeEnd, ExchangeSide, http_method_name};
 use super::failure::{BoxError, ServiceFailure};
 use super::headers;
+use super::model::{CHUNK_BYTES_MAX, ModelCall};
 use super::pending::Pending;
 use super::replay::{self, HttpAnswer};
 use super::settings::{LayerSettings, header_name};
@@ -83,9 +87,9 @@ use crate::recorder::{AuditLogger, Outlet};
 ///     },
 /// ));
 /// ```
-#[derive(Clone, Debug)]
-pub struct ClientLayer {
-    settings: Arc<LayerSettings>,
+pub struct ClientLayer<I = AsIs> {
+    pub(super) settings: Arc<LayerSettings>,
+    _intake: PhantomData<fn() -> I>,
 }
 
 impl ClientLayer {
@@ -93,9 +97,11 @@ impl ClientLayer {
     ///
     /// They go to the recorder of the process, as with [`emit`](crate::emit).
     pub fn new(agent: impl Into<String>) -> Self {
-        Self { settings: Arc::new(LayerSettings::new(agent.into())) }
+        Self { settings: Arc::new(LayerSettings::new(agent.into())), _intake: PhantomData }
     }
+}
 
+impl<I> ClientLayer<I> {
     /// Records into this logger instead.
     pub fn logger(self, logger: AuditLogger) -> Self {
         self.set(|settings| settings.outlet = Outlet(Some(logger)))
@@ -146,76 +152,108 @@ impl ClientLayer {
         self.set(|settings| settings.body_bytes_max = Some(bytes_max))
     }
 
+    /// Records the calls of models as `llm.invoke` or `llm.error`, in place of their `api.call`.
+    ///
+    /// # Which requests
+    ///
+    /// A `POST` to any host, if its path and its body are those of one of these interfaces:
+    ///
+    /// | interface | paths |
+    /// |---|---|
+    /// | OpenAI, and hosts that are compatible with it (Mistral, Azure, Groq, vLLM, …) | `/chat/completions`, `/completions`, `/responses`, `/embeddings` |
+    /// | Anthropic, also on Vertex AI | `/v1/messages`, `:rawPredict`, `:streamRawPredict` |
+    /// | Gemini, also on Vertex AI | `:generateContent`, `:streamGenerateContent`, `:embedContent`, `:batchEmbedContents` |
+    /// | Bedrock | `/model/…/converse`, `converse-stream`, `invoke`, `invoke-with-response-stream` |
+    /// | Cohere | `/v1/chat`, `/v2/chat`, `/v1/embed`, `/v2/embed` |
+    ///
+    /// All other requests are recorded as before. The provider is known by the host. If the host is not
+    /// known, it is the one that made the interface.
+    ///
+    /// # What is recorded
+    ///
+    /// The action is OpenTelemetry's `gen_ai.operation.name` (`chat`, `embeddings`, …). Beside the data of an
+    /// `api.call` there are `model`, `request_model` if the answer names another one, `provider` by the
+    /// names of OpenTelemetry's `gen_ai.provider.name`, `usage`, `finish_reasons`, and `first_token_ms` of
+    /// a stream. The tokens and the cost are in the fields of the event. An answer without usage is counted
+    /// as [unmetered](AuditLogger::unmetered). The type and the message of an error are those of the
+    /// provider, if the caller reads the body.
+    ///
+    /// A stream may be dropped after the provider's end marker. If it ends or is dropped before that, the
+    /// call is an error, `incomplete` or `cancelled`.
+    ///
+    /// Record a call only once: if the application records it too, by [`LlmCall`](crate::LlmCall) or by spans
+    /// of `tracing`, its tokens and its cost count twice.
+    ///
+    /// # Attempts
+    ///
+    /// If the layer counts the [`Attempt`]s, it also records an `agent.retry` before the second and each
+    /// later one, with the number of the attempt and the type of the error before it as `reason`.
+    ///
+    /// # Limits
+    ///
+    /// Every byte is passed on at once and unchanged. To be read, at most 1 MiB of a request, and 1 MiB of an
+    /// answer, are held; of a stream, one event. What is longer is not read: the model of the request is
+    /// unknown then, or the answer unmetered. `chunks_skipped` is the number of such events. An answer with a
+    /// `content-encoding` is not read, and has a `note` that says so. Put the layer outside of the one that
+    /// decompresses.
+    ///
+    /// Content is recorded only with [`capture_bodies`](Self::capture_bodies), which then records the bodies
+    /// of requests, too.
+    ///
+    /// The client gets the body of each request inside a [`RequestBody`](super::RequestBody).
+    pub fn model_calls(self) -> ClientLayer<Captured> {
+        let Self { settings, .. } = self.set(|settings| settings.reads_model_calls = true);
+        ClientLayer { settings, _intake: PhantomData }
+    }
+
     fn set(mut self, change: impl FnOnce(&mut LayerSettings)) -> Self {
         change(Arc::make_mut(&mut self.settings));
         self
     }
 }
 
-/// The number of an attempt, from 1, for `attempt` in the call's event.
-///
-/// If a layer clones the request for each attempt, as `tower::retry` does, [`count`](Self::count) lets
-/// the attempts be counted:
-///
-/// ```text
-/// let client = tower::ServiceBuilder::new()
-///     .map_request(Attempt::count)
-///     .retry(policy)
-///     .layer(ClientLayer::new("benefits"))
-///     .service(client);
-/// ```
-///
-/// Code that retries by itself puts the number into the request's extensions.
-///
-/// ```
-/// use llm_audit::layer::tower::Attempt;
-///
-/// let mut again = http::Request::new(());
-/// again.extensions_mut().insert(Attempt(2));
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Attempt(pub u32);
-
-impl Attempt {
-    /// Prepares a request whose clones are its attempts.
-    ///
-    /// Each call of a clone, or of the request itself, has the next number. Clones must keep the
-    /// extensions, as `Clone` of [`Request`] does. If an `Attempt` is among them, it wins.
-    pub fn count<B>(mut request: Request<B>) -> Request<B> {
-        request.extensions_mut().insert(AttemptCount::default());
-        request
-    }
-
-    fn of(head: &Parts) -> Option<Self> {
-        // Relaxed: each attempt only has to get another number.
-        let next = |AttemptCount(count): &AttemptCount| 1 + count.fetch_add(1, Ordering::Relaxed);
-        let given = head.extensions.get().copied();
-        given.or_else(|| head.extensions.get().map(next).map(Attempt))
+impl<I> Clone for ClientLayer<I> {
+    fn clone(&self) -> Self {
+        Self { settings: self.settings.clone(), _intake: PhantomData }
     }
 }
 
-/// The attempts of a request so far, shared by its clones.
-#[derive(Clone, Debug, Default)]
-struct AttemptCount(Arc<AtomicU32>);
+impl<I> fmt::Debug for ClientLayer<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientLayer").field("settings", &self.settings).finish()
+    }
+}
 
-impl<S> Layer<S> for ClientLayer {
-    type Service = Client<S>;
+impl<S, I> Layer<S> for ClientLayer<I> {
+    type Service = Client<S, I>;
 
-    fn layer(&self, inner: S) -> Client<S> {
-        Client { inner, settings: self.settings.clone() }
+    fn layer(&self, inner: S) -> Client<S, I> {
+        Client { inner, layer: self.clone() }
     }
 }
 
 /// A client whose calls are recorded; made by [`ClientLayer`].
-#[derive(Clone, Debug)]
-pub struct Client<S> {
+pub struct Client<S, I = AsIs> {
     inner: S,
-    settings: Arc<LayerSettings>,
+    layer: ClientLayer<I>,
 }
 
-impl<S, B, R> Service<Request<B>> for Client<S>
+impl<S: Clone, I> Clone for Client<S, I> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), layer: self.layer.clone() }
+    }
+}
+
+impl<S: fmt::Debug, I> fmt::Debug for Client<S, I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
+
+impl<S, I, B, R> Service<Request<B>> for Client<S, I>
 where
-    S: Service<Request<B>, Response = Response<R>>,
+    I: Intake<B>,
+    S: Service<Request<I::Body>, Response = Response<R>>,
     S::Error: Into<BoxError> + 'static,
     R: Body<Data: 'static>,
     R::Error: Into<BoxError> + 'static,
@@ -232,22 +270,24 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        if self.settings.outlet.is_off() {
+        let settings = &self.layer.settings;
+        if settings.outlet.is_off() {
+            let request = request.map(|body| I::take(body, None));
             return ClientFuture::pending(Pending::new(self.inner.call(request), None));
         }
         let (mut head, body) = request.into_parts();
-        let mut exchange = begin_client_exchange(&self.settings, &mut head);
-        if let Some(answer) = replay::recorded_answer(&exchange) {
-            return ClientFuture { pending: None, replayed: Some((answer, exchange)) };
-        }
+        let exchange = begin_client_exchange(settings, &mut head);
+        let seen = exchange.request_body.clone().map(SeenRequestBody);
         let inner = &mut self.inner;
-        let future = exchange.run_in_span(|| inner.call(Request::from_parts(head, body)));
-        ClientFuture::pending(Pending::new(future, Some(exchange)))
+        ClientFuture::begin(exchange, || inner.call(Request::from_parts(head, I::take(body, seen))))
     }
 }
 
 /// Begins the exchange in a new span, and writes that span into the request's headers.
-fn begin_client_exchange(settings: &Arc<LayerSettings>, head: &mut Parts) -> Box<Exchange> {
+pub(super) fn begin_client_exchange(
+    settings: &Arc<LayerSettings>,
+    head: &mut Parts,
+) -> Box<Exchange> {
     let started = Instant::now();
     let below_current = TraceContext::with_current(|current| current.map(TraceContext::new_span));
     let from_headers = || headers::read_trace_headers(&head.headers, TraceContext::new_root).0;
@@ -265,7 +305,13 @@ fn begin_client_exchange(settings: &Arc<LayerSettings>, head: &mut Parts) -> Box
         true => headers::write_request_headers(&mut head.headers, &context, &settings.outlet),
         false => headers::remove_trace_headers(&mut head.headers),
     }
-    Box::new(Exchange {
+    let (attempt, attempts) = Attempt::begin(&head.extensions).unzip();
+    let model_call = settings.reads_model_calls.then(|| ModelCall::recognize(head)).flatten();
+    let request_body = model_call.as_ref().map(|_| {
+        let captured = settings.body_capture();
+        Arc::new(Mutex::new(BodyContent::new(&head.headers, captured, CHUNK_BYTES_MAX)))
+    });
+    let exchange = Exchange {
         settings: settings.clone(),
         side: ExchangeSide::Client,
         context,
@@ -273,11 +319,15 @@ fn begin_client_exchange(settings: &Arc<LayerSettings>, head: &mut Parts) -> Box
         method: head.method.clone(),
         route_or_url: url,
         action,
-        attempt: Attempt::of(head).map(|Attempt(attempt)| attempt),
-        request_body: None,
+        attempt,
+        attempts: attempts.flatten(),
+        model_call,
+        request_body,
         answer: None,
         is_over: false,
-    })
+    };
+    exchange.record_retry();
+    Box::new(exchange)
 }
 
 /// Returns the URL without user name, password and query; a `Uri` has no fragment.
@@ -301,6 +351,18 @@ pin_project! {
 impl<F> ClientFuture<F> {
     fn pending(pending: Pending<F>) -> Self {
         Self { pending: Some(pending), replayed: None }
+    }
+
+    /// Makes the call in the span of its exchange, unless a replay answers it.
+    pub(super) fn begin(mut exchange: Box<Exchange>, call: impl FnOnce() -> F) -> Self
+    where
+        F: Future,
+    {
+        if let Some(answer) = replay::recorded_answer(&exchange) {
+            return Self { pending: None, replayed: Some((answer, exchange)) };
+        }
+        let future = exchange.run_in_span(call);
+        Self::pending(Pending::new(future, Some(exchange)))
     }
 }
 

@@ -16,9 +16,10 @@ use crate::sanitize::{Redactions, Sanitizer, mend_lone_surrogates};
 pub(super) struct BodyContent {
     /// The length so far.
     pub(super) bytes: u64,
-    /// All bytes so far; `None` if the body is not recorded, or no longer.
+    /// All bytes so far; `None` if the body is not kept, or no longer.
     text: Option<Vec<u8>>,
-    bytes_max: usize,
+    bytes_kept_max: usize,
+    bytes_recorded_max: usize,
     sanitizer: Sanitizer,
     is_event_stream: bool,
     /// The body reached its end.
@@ -28,12 +29,19 @@ pub(super) struct BodyContent {
 impl BodyContent {
     /// Begins a body with these headers.
     ///
-    /// `captured` limits the bytes that are kept; if it is `None`, no byte is kept.
-    pub(super) fn new(headers: &HeaderMap, captured: Option<(usize, Sanitizer)>) -> Self {
-        let Some((bytes_max, sanitizer)) = captured else { return Self::default() };
-        let text = (!is_form_body(headers)).then(Vec::new);
+    /// `captured` limits the bytes that are recorded; if it is `None`, no byte is recorded. Up to
+    /// `bytes_read` are kept in any case, to be read before the end is recorded.
+    pub(super) fn new(
+        headers: &HeaderMap,
+        captured: Option<(usize, Sanitizer)>,
+        bytes_read: usize,
+    ) -> Self {
+        let (bytes_recorded_max, sanitizer) = captured.unwrap_or_default();
+        let bytes_kept_max = bytes_recorded_max.max(bytes_read);
+        let text = (bytes_kept_max > 0 && !is_form_body(headers)).then(Vec::new);
         let is_event_stream = StreamWatch::new(headers).is_event_stream();
-        Self { text, bytes_max, sanitizer, is_event_stream, ..Self::default() }
+        let limits = Self { bytes_kept_max, bytes_recorded_max, ..Self::default() };
+        Self { text, sanitizer, is_event_stream, ..limits }
     }
 
     pub(super) fn add_data(&mut self, data: &impl Buf) {
@@ -42,7 +50,7 @@ impl BodyContent {
         let Some(text) = &mut self.text else { return };
         // A buffer of several pieces cannot be read without consuming it.
         let is_one_piece = data.chunk().len() == length;
-        if is_one_piece && text.len() + length <= self.bytes_max {
+        if is_one_piece && text.len() + length <= self.bytes_kept_max {
             text.extend_from_slice(data.chunk());
         } else {
             self.text = None;
@@ -57,9 +65,14 @@ impl BodyContent {
         std::str::from_utf8(&text[..end]).unwrap_or_default()
     }
 
+    /// Returns the body, if all of it came and was kept.
+    pub(super) fn whole_bytes(&self) -> Option<&[u8]> {
+        self.text.as_deref().filter(|_| self.is_whole)
+    }
+
     fn whole_text(&self) -> Option<&str> {
-        let text = self.text.as_deref().filter(|_| self.is_whole)?;
-        std::str::from_utf8(text).ok()
+        let text = self.whole_bytes()?;
+        std::str::from_utf8(text).ok().filter(|text| text.len() <= self.bytes_recorded_max)
     }
 }
 

@@ -10,13 +10,16 @@ use http_body::Frame;
 use parking_lot::Mutex;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use super::attempts::AttemptCount;
 use super::content::BodyContent;
 use super::failure::ServiceFailure;
 use super::headers::{self, RecordedHeaders};
+use super::model::{EndedModelCall, ModelCall};
 use super::settings::LayerSettings;
 use super::streams::StreamWatch;
 use crate::context::TraceContext;
 use crate::record::event::{AuditEvent, ErrorDetail, EventType, Status};
+use crate::record::{OptionalFields, Payload};
 
 /// The side of the connection that is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +51,10 @@ pub(super) struct Exchange {
     pub(super) route_or_url: Option<String>,
     pub(super) action: String,
     pub(super) attempt: Option<u32>,
+    /// The attempts that this one is one of, if the layer counts them.
+    pub(super) attempts: Option<AttemptCount>,
+    /// The call of a model, if this may be one.
+    pub(super) model_call: Option<Box<ModelCall>>,
     pub(super) request_body: Option<Arc<Mutex<BodyContent>>>,
     pub(super) answer: Option<SeenResponse>,
     pub(super) is_over: bool,
@@ -65,6 +72,29 @@ pub(super) struct SeenResponse {
 }
 
 impl Exchange {
+    /// Returns what this exchange does, as far as it is known before its end.
+    pub(super) fn expected_action(&self) -> &str {
+        self.model_call.as_ref().map_or(&self.action, |call| call.operation())
+    }
+
+    /// Records that a call of a model is tried again, below the span that the attempts are in.
+    pub(super) fn record_retry(&self) {
+        let (Some(call), Some(attempts)) = (&self.model_call, &self.attempts) else { return };
+        let Some(attempt) = self.attempt.filter(|attempt| *attempt > 1) else { return };
+        let reason = attempts.last_failure();
+        let members = [
+            ("attempt", Some(&attempt as &dyn Payload)),
+            ("reason", reason.as_ref().map(|reason| reason as &dyn Payload)),
+        ];
+        let data = OptionalFields(&members);
+        let event = AuditEvent::new(EventType::AgentRetry, &self.settings.agent, call.operation())
+            .status(Status::Retry)
+            .payload(&data);
+        let current = TraceContext::current();
+        let context = current.as_ref().unwrap_or(&self.context);
+        self.settings.outlet.emit(&event.context(context));
+    }
+
     /// Runs code of the service in the request's span; a panic in it ends the exchange.
     pub(super) fn run_in_span<R>(&mut self, code: impl FnOnce() -> R) -> R {
         struct OnPanic<'a>(&'a mut Exchange);
@@ -90,10 +120,13 @@ impl Exchange {
             is_grpc,
             grpc_status: headers::read_grpc_status_header(headers).filter(|_| is_grpc),
             headers: RecordedHeaders::pick(&self.settings.headers, headers),
-            content: BodyContent::new(headers, self.settings.body_capture()),
+            content: BodyContent::new(headers, self.settings.body_capture(), 0),
             stream: StreamWatch::new(headers),
             is_upgrade,
         });
+        if let Some(call) = &mut self.model_call {
+            call.read_head(headers);
+        }
         let is_bodyless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         !is_upgrade && !is_bodyless && self.method != Method::HEAD
     }
@@ -105,17 +138,34 @@ impl Exchange {
             answer.content.add_data(data);
             answer.stream.add_data(data);
             answer.grpc_status = answer.grpc_status.or_else(|| answer.stream.grpc_status());
+            if let Some(call) = &mut self.model_call {
+                call.add_data(data, || self.started.elapsed());
+            }
         }
         if let Some(trailers) = frame.trailers_ref().filter(|_| answer.is_grpc) {
             answer.grpc_status = headers::read_grpc_status_header(trailers).or(answer.grpc_status);
         }
     }
 
+    /// Returns whether a reader that reads nothing of the body has all that it wanted: a client does, but
+    /// not of a model's stream.
+    pub(super) fn may_end_unread(&self) -> bool {
+        let has_model_stream = self.model_call.as_ref().is_some_and(|call| call.is_stream());
+        self.side == ExchangeSide::Client && !has_model_stream
+    }
+
     /// Returns whether a reader that drops the body here has read all that it wanted: an event
-    /// stream up to the end of an event, or the trailers of gRPC-Web.
+    /// stream up to the end of an event, the stream of a model up to its end marker, or the trailers of
+    /// gRPC-Web.
     pub(super) fn may_end_here(&self) -> bool {
         let answer = self.answer.as_ref().filter(|_| self.side == ExchangeSide::Client);
-        answer.is_some_and(|answer| answer.status.is_success() && answer.stream.may_end_here())
+        answer.is_some_and(|answer| {
+            answer.status.is_success()
+                && match &self.model_call {
+                    Some(call) => call.has_ended(),
+                    None => answer.stream.may_end_here(),
+                }
+        })
     }
 
     /// Returns the number of bytes of the response's body so far.
@@ -131,21 +181,45 @@ impl Exchange {
         if let (ExchangeEnd::Done, Some(answer)) = (&ending, &mut self.answer) {
             answer.content.is_whole = true;
         }
+        let call = self.finish_model_call();
         let (status, error) = self.end_status(ending);
-        let event_type = match self.side {
-            ExchangeSide::Server => EventType::RequestEnd,
-            ExchangeSide::Client => EventType::ApiCall,
+        let (status, error) = match &call {
+            Some(call) => call.end_status(status, error),
+            None => (status, error),
         };
-        let data = ExchangeEndData(self);
-        let event = AuditEvent::new(event_type, &self.settings.agent, &self.action)
+        let cost = call.as_ref().and_then(|call| call.cost(&self.settings.outlet, error.is_some()));
+        let event_type = self.end_type(call.is_some(), error.is_some());
+        let data = ExchangeEndData { exchange: self, model_call: call.as_ref() };
+        let action = call.as_ref().map_or(&*self.action, |call| call.operation());
+        let mut event = AuditEvent::new(event_type, &self.settings.agent, action)
             .status(status)
             .latency(self.started.elapsed())
             .span(&self.context)
             .data(&data)
             .content(&["request_body", "response_body"]);
-        match &error {
-            Some(error) => self.settings.outlet.emit(&event.error(error)),
-            None => self.settings.outlet.emit(&event),
+        event = call.as_ref().map_or(event, |call| call.fill(event));
+        event = cost.map_or(event, |cost| event.cost_usd(cost));
+        event = error.as_ref().map_or(event, |error| event.error(error));
+        self.settings.outlet.emit(&event);
+        if let Some(attempts) = &self.attempts {
+            attempts.note_end(error.as_ref());
+        }
+    }
+
+    /// Ends the call of the model. If the request shows that no model was asked, the exchange becomes an
+    /// ordinary call.
+    fn finish_model_call(&mut self) -> Option<EndedModelCall> {
+        let call = self.model_call.take()?;
+        let body = self.request_body.as_ref().map(|content| content.lock());
+        call.finish(body.as_ref().and_then(|content| content.whole_bytes()))
+    }
+
+    fn end_type(&self, is_model_call: bool, has_failed: bool) -> EventType<'static> {
+        match (self.side, is_model_call, has_failed) {
+            (ExchangeSide::Server, ..) => EventType::RequestEnd,
+            (ExchangeSide::Client, false, _) => EventType::ApiCall,
+            (ExchangeSide::Client, true, false) => EventType::LlmInvoke,
+            (ExchangeSide::Client, true, true) => EventType::LlmError,
         }
     }
 
@@ -237,12 +311,18 @@ pub(super) fn http_method_name(method: &Method) -> &str {
     if KNOWN.contains(&method.as_str()) { method.as_str() } else { "_OTHER" }
 }
 
-struct ExchangeEndData<'a>(&'a Exchange);
+struct ExchangeEndData<'a> {
+    exchange: &'a Exchange,
+    model_call: Option<&'a EndedModelCall>,
+}
 
 impl Serialize for ExchangeEndData<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let exchange = self.0;
+        let Self { exchange, model_call } = *self;
         let mut map = serializer.serialize_map(None)?;
+        if let Some(call) = model_call {
+            call.write_entries(&mut map)?;
+        }
         map.serialize_entry("http.method", http_method_name(&exchange.method))?;
         let key = match exchange.side {
             ExchangeSide::Server => "http.route",
@@ -254,7 +334,8 @@ impl Serialize for ExchangeEndData<'_> {
             map.serialize_entry("http.status_code", &answer.status.as_u16())?;
             write_optional_entry(&mut map, "rpc.grpc.status_code", answer.grpc_status)?;
             map.serialize_entry("bytes", &answer.content.bytes)?;
-            let is_stream = answer.stream.is_event_stream();
+            let is_event_stream = answer.stream.is_event_stream();
+            let is_stream = model_call.map_or(is_event_stream, EndedModelCall::is_stream);
             write_optional_entry(&mut map, "stream", is_stream.then_some(true))?;
             write_optional_entry(&mut map, "note", answer.is_upgrade.then_some("upgraded"))?;
             write_optional_entry(&mut map, "http.response.headers", answer.headers.as_ref())?;

@@ -48,6 +48,7 @@
 //! `TimedOut`. It also counts if its text contains `timed out`, `deadline has elapsed` or
 //! `timeout expired`. These are the texts of the timeouts of tower, tokio, reqwest and tonic.
 
+mod attempts;
 mod body;
 mod client;
 mod content;
@@ -55,14 +56,16 @@ mod exchange;
 mod failure;
 mod headers;
 mod identity;
+mod model;
 mod pending;
 mod replay;
 mod server;
 mod settings;
 mod streams;
 
+pub use attempts::Attempt;
 pub use body::{AsIs, Captured, Intake, RequestBody, ResponseBody};
-pub use client::{Attempt, Client, ClientFuture, ClientLayer};
+pub use client::{Client, ClientFuture, ClientLayer};
 #[cfg(feature = "axum")]
 pub use server::RouterWithRoutes;
 pub use server::{Server, ServerFuture, ServerLayer};

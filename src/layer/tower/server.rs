@@ -396,7 +396,7 @@ where
         let (mut head, body) = request.into_parts();
         let mut exchange = begin_server_exchange(settings, &mut head);
         let seen = I::IS_WATCHING.then(|| {
-            let content = BodyContent::new(&head.headers, settings.body_capture());
+            let content = BodyContent::new(&head.headers, settings.body_capture(), 0);
             let content = Arc::new(Mutex::new(content));
             exchange.request_body = Some(content.clone());
             SeenRequestBody(content)
@@ -443,6 +443,8 @@ fn begin_server_exchange(settings: &Arc<LayerSettings>, head: &mut Parts) -> Box
         route_or_url: route,
         action,
         attempt: None,
+        attempts: None,
+        model_call: None,
         request_body: None,
         answer: None,
         is_over: false,

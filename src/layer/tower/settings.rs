@@ -29,6 +29,8 @@ pub(super) struct LayerSettings {
     pub(super) headers: Vec<HeaderName>,
     /// The longest body to record.
     pub(super) body_bytes_max: Option<usize>,
+    /// Whether requests to model providers are recorded as model calls.
+    pub(super) reads_model_calls: bool,
     /// Whether a request continues no trace of its caller.
     pub(super) restarts_trace: bool,
     /// The hosts that get the trace, in lower case; `None` for all.
@@ -47,6 +49,7 @@ impl LayerSettings {
             reads_baggage: false,
             headers: Vec::new(),
             body_bytes_max: None,
+            reads_model_calls: false,
             restarts_trace: false,
             trace_hosts: None,
         }

@@ -3,7 +3,22 @@
 use std::io::IoSlice;
 
 use bytes::Buf;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
+
+/// Reports whether the content type begins with this text.
+pub(super) fn has_content_type(headers: &HeaderMap, name: &[u8]) -> bool {
+    let content_type = headers.get(http::header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let begin = content_type.and_then(|content_type| content_type.get(..name.len()));
+    begin.is_some_and(|begin| begin.eq_ignore_ascii_case(name))
+}
+
+/// Calls `read` with the pieces of a buffer, which stay in it.
+pub(super) fn for_each_piece(data: &impl Buf, read: impl FnMut(&[u8])) {
+    const PIECES_MAX: usize = 16;
+    let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
+    let count = data.chunks_vectored(&mut pieces);
+    pieces[..count].iter().map(|piece| &**piece).for_each(read);
+}
 
 /// What is read of a response's body while it passes.
 #[derive(Debug)]
@@ -16,15 +31,10 @@ pub(super) enum StreamWatch {
 impl StreamWatch {
     /// Begins a body with these headers.
     pub(super) fn new(headers: &HeaderMap) -> Self {
-        let content_type = headers.get(http::header::CONTENT_TYPE);
-        let content_type = content_type.map_or(&b""[..], |value| value.as_bytes());
-        let begins = |name: &[u8]| {
-            content_type.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name))
-        };
-        if begins(b"text/event-stream") {
+        if has_content_type(headers, b"text/event-stream") {
             Self::Events(EventStreamTail::default())
-        } else if begins(b"application/grpc-web") {
-            let is_text = begins(b"application/grpc-web-text");
+        } else if has_content_type(headers, b"application/grpc-web") {
+            let is_text = has_content_type(headers, b"application/grpc-web-text");
             Self::GrpcWeb(GrpcWebBody { is_text, ..GrpcWebBody::default() })
         } else {
             Self::Nothing
@@ -33,18 +43,10 @@ impl StreamWatch {
 
     /// Reads the next bytes of the body, which stay in the buffer.
     pub(super) fn add_data(&mut self, data: &impl Buf) {
-        const PIECES_MAX: usize = 16;
-        if matches!(self, Self::Nothing) {
-            return;
-        }
-        let mut pieces = [IoSlice::new(&[]); PIECES_MAX];
-        let count = data.chunks_vectored(&mut pieces);
-        for piece in &pieces[..count] {
-            match self {
-                Self::Nothing => {}
-                Self::Events(tail) => tail.add(piece),
-                Self::GrpcWeb(body) => body.add(piece),
-            }
+        match self {
+            Self::Nothing => {}
+            Self::Events(tail) => for_each_piece(data, |piece| tail.add(piece)),
+            Self::GrpcWeb(body) => for_each_piece(data, |piece| body.add(piece)),
         }
     }
 
@@ -101,8 +103,7 @@ impl EventStreamTail {
 #[derive(Debug, Default)]
 pub(super) struct GrpcWebBody {
     is_text: bool,
-    /// Bits of base64 that are no byte yet, and the number of digits that they came from.
-    digits: (u32, u8),
+    digits: Base64Digits,
     is_begun: bool,
     head: Vec<u8>,
     /// The bytes that the frame still has.
@@ -123,35 +124,11 @@ impl GrpcWebBody {
             self.is_text &= first.is_ascii_graphic();
         }
         match self.is_text {
-            true => bytes.iter().for_each(|&digit| self.add_base64_digit(digit)),
-            false => self.add_frames(bytes),
-        }
-    }
-
-    fn add_base64_digit(&mut self, digit: u8) {
-        let (bits, count) = self.digits;
-        let value = match digit {
-            b'A'..=b'Z' => digit - b'A',
-            b'a'..=b'z' => digit - b'a' + 26,
-            b'0'..=b'9' => digit - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            // Padding may also stand between frames that were encoded apart.
-            b'=' => {
-                self.digits = (0, 0);
-                return match count {
-                    2 => self.add_frames(&[(bits >> 4) as u8]),
-                    3 => self.add_frames(&[(bits >> 10) as u8, (bits >> 2) as u8]),
-                    _ => {}
-                };
+            true => {
+                let bytes = self.digits.decode(bytes);
+                self.add_frames(&bytes);
             }
-            _ => return,
-        };
-        let bits = bits << 6 | u32::from(value);
-        self.digits = (bits, count + 1);
-        if count == 3 {
-            self.digits = (0, 0);
-            self.add_frames(&bits.to_be_bytes()[1..]);
+            false => self.add_frames(bytes),
         }
     }
 
@@ -195,6 +172,50 @@ impl GrpcWebBody {
             let (name, value) = line.split_once(':')?;
             name.trim().eq_ignore_ascii_case("grpc-status").then(|| value.trim().parse().ok())?
         })
+    }
+}
+
+/// Digits of base64, in either alphabet, which may come in pieces.
+#[derive(Debug, Default)]
+pub(super) struct Base64Digits {
+    /// The bits that are not a byte yet, and the number of digits that they came from.
+    bits: u32,
+    count: u8,
+}
+
+impl Base64Digits {
+    /// Returns the bytes that these digits complete.
+    pub(super) fn decode(&mut self, digits: &[u8]) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(digits.len() / 4 * 3 + 3);
+        digits.iter().for_each(|&digit| self.add(digit, &mut bytes));
+        bytes
+    }
+
+    fn add(&mut self, digit: u8, bytes: &mut Vec<u8>) {
+        let Self { bits, count } = *self;
+        let value = match digit {
+            b'A'..=b'Z' => digit - b'A',
+            b'a'..=b'z' => digit - b'a' + 26,
+            b'0'..=b'9' => digit - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            // Padding may also stand between texts that were encoded apart.
+            b'=' => {
+                *self = Self::default();
+                return match count {
+                    2 => bytes.push((bits >> 4) as u8),
+                    3 => bytes.extend([(bits >> 10) as u8, (bits >> 2) as u8]),
+                    _ => {}
+                };
+            }
+            _ => return,
+        };
+        let bits = bits << 6 | u32::from(value);
+        *self = Self { bits, count: count + 1 };
+        if count == 3 {
+            *self = Self::default();
+            bytes.extend(&bits.to_be_bytes()[1..]);
+        }
     }
 }
 

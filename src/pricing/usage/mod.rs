@@ -16,6 +16,8 @@ pub(crate) use answer::ProviderAnswer;
 use llm_audit_log::json::{Json, JsonObject};
 use llm_audit_log::schema::TokenKinds;
 use serde::ser::{Serialize, SerializeMap, Serializer};
+#[cfg(feature = "tower")]
+pub(crate) use stream::split_chunks;
 
 /// The tokens of one model call.
 ///

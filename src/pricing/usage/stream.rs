@@ -11,7 +11,7 @@ const ITEMS_KEPT: usize = 64;
 /// A body that was streamed as text: server-sent events, or a JSON value a line.
 ///
 /// Returns the texts of the chunks, which are JSON or markers such as `[DONE]`.
-pub(super) fn split_chunks(text: &str) -> Vec<String> {
+pub(crate) fn split_chunks(text: &str) -> Vec<String> {
     let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");
     let mut chunks = Vec::new();
     for event in text.split("\n\n") {

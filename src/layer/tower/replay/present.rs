@@ -106,7 +106,7 @@ pub(in super::super) fn recorded_answer(exchange: &Exchange) -> Option<HttpAnswe
     let asked = Asked {
         kind: StepKind::Http,
         agent: &sanitizer.redact_str(&exchange.settings.agent),
-        name: &sanitizer.redact_str(&exchange.action),
+        name: &sanitizer.redact_str(exchange.expected_action()),
         input: Some(&input),
         above: 0,
         is_right_below: true,
