@@ -6,8 +6,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# These record, and share code. So each is built with each other one. `axum` brings `tower`.
-recording=(macros axum tracing replay)
+# These record, and share code. So each is built with each other one. `axum` and `reqwest` bring `tower`.
+recording=(macros axum tracing replay reqwest)
 features=("${recording[@]}" tower alerts cloudwatch cloudwatch-logs gzip otlp otlp-grpc prometheus regex slo sns zstd)
 
 # The number of crates of others in the library's tree.

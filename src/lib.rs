@@ -81,6 +81,7 @@
 //! - `macros`: `#[audit_span]`, `record_stream`, and `call`, `stream` and `call_stream` of
 //!   [`LlmCall`].
 //! - `tower`: `layer::tower`, with a layer for servers and one for clients.
+//! - `reqwest`: `tower`, plus the layer for clients as a middleware of reqwest-middleware 0.5.
 //! - `axum`: `tower`, plus the paths that the router of axum 0.8 matched.
 //! - `tracing`: `layer::tracing`, a layer for any `tracing_subscriber` registry.
 //! - `cloudwatch`: `metrics::CloudWatchLines`, the figures as lines for CloudWatch.

@@ -41,6 +41,12 @@ impl Attempt {
         request
     }
 
+    /// Lets the requests that share these extensions be counted, unless they are already.
+    #[cfg(feature = "reqwest")]
+    pub(super) fn count_in(extensions: &mut Extensions) {
+        extensions.get_or_insert_with(AttemptCount::default);
+    }
+
     /// Returns the number of the attempt that begins with these extensions, and what counted it.
     pub(super) fn begin(extensions: &Extensions) -> Option<(u32, Option<AttemptCount>)> {
         if let Some(Self(given)) = extensions.get() {

@@ -57,6 +57,13 @@ impl BodyContent {
         }
     }
 
+    /// Adds a body that is in memory.
+    #[cfg(feature = "reqwest")]
+    pub(super) fn add_whole(&mut self, data: &impl Buf) {
+        self.add_data(data);
+        self.is_whole = true;
+    }
+
     /// The whole events of a stream that broke.
     fn whole_events(&self) -> &str {
         let text = self.text.as_deref().filter(|_| self.is_event_stream).unwrap_or_default();

@@ -56,6 +56,8 @@ mod exchange;
 mod failure;
 mod headers;
 mod identity;
+#[cfg(feature = "reqwest")]
+mod middleware;
 mod model;
 mod pending;
 mod replay;
