@@ -5,6 +5,9 @@
 mod client;
 mod content;
 mod grpc;
+mod model_calls;
+#[cfg(feature = "reqwest")]
+mod reqwest;
 mod server;
 mod support;
 mod tasks;
