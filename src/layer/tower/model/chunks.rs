@@ -190,3 +190,103 @@ impl JsonValues {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AWS: &str = "application/vnd.amazon.eventstream";
+
+    fn read(content_type: &str, pieces: impl IntoIterator<Item = Vec<u8>>) -> (Vec<String>, u64) {
+        let mut headers = HeaderMap::new();
+        headers.insert("content-type", content_type.parse().unwrap());
+        let (mut chunks, mut found) = (Chunks::new(&headers, false), Vec::new());
+        let mut add = |chunk: &mut Vec<u8>| found.push(String::from_utf8_lossy(chunk).into_owned());
+        pieces.into_iter().for_each(|piece| chunks.add(&piece, &mut add));
+        chunks.end(&mut add);
+        let skipped = chunks.skipped();
+        (found, skipped)
+    }
+
+    fn owned(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    /// A message with a header of each type before those that count.
+    fn aws_message(name: &str, value: &str, payload: &str) -> Vec<u8> {
+        let mut headers = b"\x01a\x00\x01b\x02.\x01c\x03..\x01d\x04....\x01e\x08........".to_vec();
+        headers.extend(b"\x01f\x09................\x01g\x06\x00\x01.");
+        headers.push(name.len() as u8);
+        headers.extend(
+            [name.as_bytes(), b"\x07\x00", &[value.len() as u8], value.as_bytes()].concat(),
+        );
+        let length = (16 + headers.len() + payload.len()) as u32;
+        let lengths = [length.to_be_bytes(), (headers.len() as u32).to_be_bytes()].concat();
+        [&lengths, &b"csum"[..], &headers, payload.as_bytes(), b"csum"].concat()
+    }
+
+    #[test]
+    fn chunks_are_the_same_however_a_body_is_cut() {
+        let list = "[{\"a\": \"}{\\\"\"},\n {\"b\": {}}]\n{\"c\":1}";
+        let events = ": hi\n\ndata: {\"a\":1}\r\n\r\nevent: x\rdata: 1\rdata: 2\r\rdata: [DONE]\n";
+        let aws = [
+            aws_message(":event-type", "messageStop", r#"{"stopReason":"end_turn"}"#),
+            aws_message(":event-type", "chunk", r#"{"bytes":"eyJhIjoxfQ==","p":"ab"}"#),
+            aws_message(":exception-type", "throttlingException", r#"{"message":"slow"}"#),
+            aws_message(":error-code", "InternalError", ""),
+        ];
+        let cases: [(&str, Vec<u8>, &[&str]); 4] = [
+            (
+                "application/x-ndjson",
+                list.into(),
+                &[r#"{"a": "}{\""}"#, r#"{"b": {}}"#, r#"{"c":1}"#],
+            ),
+            ("text/event-stream", events.into(), &["", r#"{"a":1}"#, "1\n2", "[DONE]"]),
+            (
+                AWS,
+                aws.concat(),
+                &[
+                    r#"{"messageStop":{"stopReason":"end_turn"}}"#,
+                    r#"{"a":1}"#,
+                    r#"{"throttlingException":{"message":"slow"}}"#,
+                    r#"{"error":{"message":null,"type":"InternalError"}}"#,
+                ],
+            ),
+            ("application/json", list.into(), &[list]),
+        ];
+        for (content_type, body, expected) in cases {
+            for at in 0..body.len() {
+                let (begin, end) = body.split_at(at);
+                let (found, skipped) = read(content_type, [begin.to_vec(), end.to_vec()]);
+                assert_eq!((found, skipped), (owned(expected), 0), "{content_type} {at}");
+            }
+            let bytes = body.iter().map(|byte| vec![*byte]);
+            assert_eq!(read(content_type, bytes).0, owned(expected));
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_message_is_counted_and_the_rest_left_alone() {
+        let good = aws_message(":event-type", "a", "{}");
+        let (found, skipped) = read(AWS, [good.clone(), vec![0, 0, 0, 3], good]);
+        assert_eq!((found.len(), skipped), (1, 1));
+    }
+
+    #[test]
+    fn any_bytes_at_all_are_read_alike_in_pieces() {
+        let mut random = fastrand::Rng::with_seed(7);
+        for _ in 0..2_000 {
+            let signs = b"{}[]\"\\\n\r:, \0\x10data";
+            let body: Vec<u8> =
+                (0..random.usize(0..80)).map(|_| *random.choice(signs).unwrap()).collect();
+            for content_type in ["text/event-stream", AWS, "application/x-ndjson", "text/plain"] {
+                let pieces = body.chunks(random.usize(1..9)).map(<[u8]>::to_vec);
+                assert_eq!(
+                    read(content_type, pieces),
+                    read(content_type, [body.clone()]),
+                    "{body:?}"
+                );
+            }
+        }
+    }
+}

@@ -97,31 +97,36 @@ impl ModelCall {
 
     /// Ends the call. Returns `None` if the body of the request shows that no model was asked.
     pub(super) fn finish(mut self, request_body: Option<&[u8]>) -> Option<EndedModelCall> {
-        let mut request_body = request_body.map(<[u8]>::to_vec);
-        let parsed = request_body.as_mut().map(|body| JsonObject::parse(body, "request"));
-        let asked = match &parsed {
-            Some(Ok(body)) if self.request.fits(body.json()) => text_of(body.json(), "model"),
-            Some(_) => return None,
+        let asked = match request_body {
+            Some(body) => self.asked_model(body.to_vec())?,
             None => None,
         };
-        let mut message = None;
-        if let Some(chunks) = &mut self.chunks {
-            let is_stream = chunks.is_stream();
-            chunks.end(&mut |chunk| match is_stream {
-                true => self.answer.read_chunk_text(chunk),
-                false => {
-                    self.answer = ProviderAnswer::parse(chunk.clone()).unwrap_or_default();
-                    message = JsonObject::parse(chunk, "answer").ok().and_then(|answer| {
-                        text_of(answer.json(), "message")
-                            .or_else(|| text_of(answer.json(), "detail"))
-                    });
-                }
-            });
-        }
+        let message = self.read_rest();
         self.answer.finish();
         let request_model = asked.or(self.request.model.take());
         let usage = self.answer.usage.or(self.of_headers.usage);
         Some(EndedModelCall { call: self, request_model, usage, message })
+    }
+
+    /// Returns the model that the body of a request names. Returns `None` if the body is of another kind.
+    fn asked_model(&self, mut body: Vec<u8>) -> Option<Option<String>> {
+        let body = JsonObject::parse(&mut body, "request").ok()?;
+        self.request.fits(body.json()).then(|| text_of(body.json(), "model"))
+    }
+
+    /// Reads what only the end of the body completes. Returns the message of a whole answer.
+    fn read_rest(&mut self) -> Option<String> {
+        let (is_stream, mut message) = (self.is_stream(), None);
+        self.chunks.as_mut()?.end(&mut |chunk| match is_stream {
+            true => self.answer.read_chunk_text(chunk),
+            false => {
+                self.answer = ProviderAnswer::parse(chunk.clone()).unwrap_or_default();
+                message = JsonObject::parse(chunk, "answer").ok().and_then(|answer| {
+                    ["message", "detail"].iter().find_map(|name| text_of(answer.json(), name))
+                });
+            }
+        });
+        message
     }
 }
 

@@ -133,3 +133,73 @@ fn provider_of_host(host: Option<&str>) -> Option<&'static str> {
     let host = host?.to_ascii_lowercase();
     HOSTS.iter().find(|(end, _)| host.ends_with(end)).map(|(_, provider)| *provider)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recognized(url: &str) -> Option<ModelRequest> {
+        ModelRequest::recognize(&Method::POST, &url.parse().unwrap())
+    }
+
+    #[test]
+    fn a_path_names_the_operation_and_often_the_model() {
+        let bedrock = "https://bedrock-runtime.eu-west-1.amazonaws.com/model";
+        let arn = "arn%3Aaws%3Abedrock%3Aeu-west-1%3A1%3Aapplication-inference-profile%2Fx";
+        let vertex = "https://aiplatform.googleapis.com/v1/projects/p/locations/l/publishers";
+        let cases = [
+            ("https://api.openai.com/v1/chat/completions/", "openai", "chat", None),
+            ("https://api.mistral.ai/v1/chat/completions", "mistral_ai", "chat", None),
+            ("http://localhost/v1/completions", "openai", "text_completion", None),
+            (
+                "https://x.services.ai.azure.com/models/chat/completions",
+                "azure.ai.inference",
+                "chat",
+                None,
+            ),
+            (
+                "https://X.openai.azure.com/openai/deployments/own/embeddings",
+                "azure.ai.openai",
+                "embeddings",
+                Some("own"),
+            ),
+            (
+                &format!("{bedrock}/{arn}/converse-stream"),
+                "aws.bedrock",
+                "chat",
+                Some("arn:aws:bedrock:eu-west-1:1:application-inference-profile/x"),
+            ),
+            (
+                &format!("{vertex}/anthropic/models/claude-sonnet-4-5@20250929:streamRawPredict"),
+                "gcp.vertex_ai",
+                "chat",
+                Some("claude-sonnet-4-5@20250929"),
+            ),
+            (
+                &format!("{vertex}/google/models/gemini-2.5-pro:generateContent"),
+                "gcp.vertex_ai",
+                "generate_content",
+                Some("gemini-2.5-pro"),
+            ),
+        ];
+        for (url, provider, operation, model) in cases {
+            let request = recognized(url).unwrap_or_else(|| panic!("{url}"));
+            let found = (request.provider, request.operation, request.model.as_deref());
+            assert_eq!(found, (provider, operation, model), "{url}");
+        }
+    }
+
+    #[test]
+    fn other_paths_are_not_of_models() {
+        for url in [
+            "https://api.openai.com/v1/responses/resp_1/cancel",
+            "https://api.anthropic.com/v1/messages/batches",
+            "https://example.com/model/invoke",
+            "https://example.com/converse",
+            "https://example.com/model//invoke",
+            "https://example.com/",
+        ] {
+            assert!(recognized(url).is_none(), "{url}");
+        }
+    }
+}
