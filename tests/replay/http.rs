@@ -27,7 +27,7 @@ thread_local! {
 }
 
 /// The live service: too many requests at first, then plans without a price; one path hangs, one breaks.
-async fn live(request: Request<Full<Bytes>>) -> Result<Response<Full<Bytes>>, io::Error> {
+async fn live<B>(request: Request<B>) -> Result<Response<Full<Bytes>>, io::Error> {
     MADE.set(MADE.get() + 1);
     let attempt = request.extensions().get::<Attempt>().map_or(1, |attempt| attempt.0);
     let answer = |status: StatusCode, body: &str| {
@@ -42,15 +42,23 @@ async fn live(request: Request<Full<Bytes>>) -> Result<Response<Full<Bytes>>, io
     }
 }
 
+/// The path whose calls are recorded as those of a model.
+const MODEL_PATH: &str = "/v1/chat/completions";
+
 async fn get(path: &str, attempt: u32) -> Result<(StatusCode, Bytes), BoxError> {
     let layer = ClientLayer::new("benefits").capture_bodies(1_000).capture_headers(["retry-after"]);
-    let client = layer.layer(service_fn(live));
     // The port is another one in the replay.
     let port = if MADE.get() == 0 { 4711 } else { 4712 };
     let request =
         Request::get(format!("http://127.0.0.1:{port}{path}")).extension(Attempt(attempt));
-    let request = request.body(Full::default()).expect("it is valid");
-    let response = client.oneshot(request).await?;
+    let response = if path == MODEL_PATH {
+        let request = request.method("POST").body(Full::<Bytes>::from(r#"{"messages": []}"#));
+        let client = layer.model_calls().layer(service_fn(live));
+        client.oneshot(request.expect("it is valid")).await?
+    } else {
+        let request = request.body(Full::<Bytes>::default()).expect("it is valid");
+        layer.layer(service_fn(live)).oneshot(request).await?
+    };
     let (head, body) = response.into_parts();
     assert!(head.status != 429 || head.headers["retry-after"] == "3");
     Ok((head.status, body.collect().await?.to_bytes()))
@@ -135,6 +143,18 @@ fn a_request_fails_as_it_was_recorded_without_a_call() {
     IS_FIXED.set(true);
     replayer.run(root).assert_fixed();
     IS_FIXED.set(false);
+}
+
+#[test]
+fn the_calls_of_a_model_are_answered_too() {
+    let _alone = alone();
+    let replayer = record(MODEL_PATH);
+    let replay = replayer.run(root);
+    assert_eq!(replay.output(), Some(&StatusCode::INTERNAL_SERVER_ERROR), "{replay:#?}");
+    assert_eq!((replay.mismatches().len(), MADE.get()), (0, 100), "{replay:#?}");
+    assert!(replay.reproduces(), "{replay:#?}");
+    let is_of_model = |line: &&String| line.contains("llm.invoke") || line.contains("llm.error");
+    assert_eq!(replay.lines().iter().filter(is_of_model).count(), 2, "{:#?}", replay.lines());
 }
 
 #[test]
