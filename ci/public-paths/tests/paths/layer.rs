@@ -120,31 +120,51 @@ implement! {
 
 // Clients.
 
-fn client_layer(
+fn client_layer<I>(
     agent: impl Into<String>,
+    layer: ClientLayer<I>,
     url: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static,
-) -> ClientLayer {
-    let _: fn(ClientLayer, AuditLogger) -> ClientLayer = ClientLayer::logger;
-    let _: fn(ClientLayer, usize) -> ClientLayer = ClientLayer::capture_bodies;
-    ClientLayer::new(agent)
-        .capture_headers(["retry-after"])
-        .url(url)
-        .propagate_to(["a.example", ".b.example"])
+) -> (ClientLayer, ClientLayer<I>) {
+    let _: fn(ClientLayer<I>, AuditLogger) -> ClientLayer<I> = ClientLayer::logger;
+    let _: fn(ClientLayer<I>, usize) -> ClientLayer<I> = ClientLayer::capture_bodies;
+    let _: fn(ClientLayer<I>) -> ClientLayer<Captured> = ClientLayer::model_calls;
+    let layer = layer.capture_headers(["retry-after"]).url(url);
+    (ClientLayer::new(agent), layer.propagate_to(["a.example", ".b.example"]))
 }
 
-fn client_layer_is_a_layer<S>() {
-    layers::<ClientLayer, S, Client<S>>();
+/// A layer and a client without a parameter of their own leave bodies as they are.
+fn client_as_is<S>() {
+    let _: fn(ClientLayer) -> ClientLayer<AsIs> = |same| same;
+    let _: fn(Client<S>) -> Client<S, AsIs> = |same| same;
 }
 
-fn client<S, B, R>()
+fn client_layer_is_a_layer<S, I>() {
+    layers::<ClientLayer<I>, S, Client<S, I>>();
+}
+
+fn client<S, I, B, R>()
 where
-    S: Service<Request<B>, Response = Response<R>>,
+    I: Intake<B>,
+    S: Service<Request<I::Body>, Response = Response<R>>,
     S::Error: Into<BoxError> + 'static,
     R: Body<Data: 'static>,
     R::Error: Into<BoxError> + 'static,
 {
     type Answer<R> = Response<ResponseBody<R>>;
-    serves::<Client<S>, Request<B>, Answer<R>, BoxError, ClientFuture<S::Future>>();
+    serves::<Client<S, I>, Request<B>, Answer<R>, BoxError, ClientFuture<S::Future>>();
+}
+
+fn client_is_a_middleware<I: 'static>(
+    layer: ClientLayer<I>,
+) -> impl reqwest_middleware::Middleware {
+    layer
+}
+
+fn traits_of_clients<S: Clone + Debug, I>(
+    layer: ClientLayer<I>,
+    client: Client<S, I>,
+) -> (impl Clone + Debug, impl Clone + Debug) {
+    (layer, client)
 }
 
 fn client_future<F, R, E>()
@@ -165,6 +185,7 @@ fn attempt(attempt: Attempt) {
 
 implement! {
     ClientLayer: Shared, Clone, Debug;
+    ClientLayer<*const ()>: Shared;
     Client<()>: Shared, Clone, Debug;
     ClientFuture<Ready<()>>: Shared, Debug;
     Attempt: Plain, Clone, Copy, Debug, PartialEq, Eq;
