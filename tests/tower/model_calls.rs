@@ -146,7 +146,7 @@ fn event(request: Request<Full<Bytes>>, answer: Response<Body>, frames: Option<u
 
 /// Cuts bytes at random places.
 fn cut(mut bytes: Bytes, random: &mut fastrand::Rng) -> VecDeque<Bytes> {
-    let longest = 1 << random.u32(4..14);
+    let longest = 1 << random.u32(5..14);
     let mut pieces = VecDeque::new();
     while !bytes.is_empty() {
         pieces.push_back(bytes.split_to(random.usize(1..=longest).min(bytes.len())));
