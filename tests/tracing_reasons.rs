@@ -16,7 +16,7 @@
 
 #![cfg(all(feature = "tracing", not(loom)))]
 
-use llm_audit::layer::tracing::AuditLayer;
+use llm_audit::layer::tracing::{Amendment, AuditLayer};
 use llm_audit::testing::capture_with;
 use serde_json::{Value, json};
 use tracing::field::Empty;
@@ -383,4 +383,51 @@ fn a_tool_with_its_result_recovered_from_what_it_logged() {
         tool.record("gen_ai.tool.call.result", "[1,2]");
     });
     assert_eq!(ends(&lines), [("tool.result", "ok", None, None)]);
+}
+
+#[test]
+fn a_hook_knows_why_an_operation_failed() {
+    let quota = Amendment::default().failure("insufficient_quota", "pay first");
+    let lines = recorded(|| {
+        rig_agent().in_scope(|| {
+            let chat = rig_chat();
+            chat.in_scope(|| {
+                assert!(!quota.apply_to_span("invoke_agent"), "another span is the innermost");
+                assert!(info_span!("a plain span").in_scope(|| quota.apply_to_span("chat")));
+                reqwest_call(Some(429), None);
+            });
+            answer(&chat);
+        });
+        assert!(!quota.apply_to_span("chat"), "it was left");
+    });
+    let failed = |event_type| (event_type, "error", Some("insufficient_quota"), Some("pay first"));
+    assert_eq!(ends(&lines), [failed("llm.error"), failed("agent.invoke")]);
+}
+
+#[test]
+fn a_hook_knows_when_the_first_token_came() {
+    let lines = recorded(|| {
+        let chat = rig_chat();
+        answer(&chat);
+        chat.in_scope(|| Amendment::default().first_token_ms(80.5).apply_to_span("chat"));
+        chat.in_scope(|| Amendment::default().apply_to_span("chat"));
+    });
+    assert_eq!(
+        (&lines[0]["status"], &lines[0]["data"]["first_token_ms"]),
+        (&json!("ok"), &json!(80.5))
+    );
+}
+
+/// Each of two layers over one registry is told.
+#[test]
+fn a_hook_amends_the_operations_of_all_layers() {
+    let seen = capture_with(|builder| builder);
+    let layer = || AuditLayer::new("benefits");
+    let subscriber = tracing_subscriber::registry().with(layer()).with(layer());
+    tracing::subscriber::with_default(subscriber, || {
+        rig_chat().in_scope(|| Amendment::default().failure("http", "reset").apply_to_span("chat"));
+    });
+    let lines: Vec<Value> =
+        seen.lines().iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(ends(&lines), [("llm.error", "error", Some("http"), Some("reset")); 2]);
 }

@@ -15,6 +15,7 @@ pub(super) enum OperationDatum {
     Number(f64),
     Content(Value),
     Usage(Usage),
+    Milliseconds(f64),
     Total(Usage),
 }
 
@@ -59,6 +60,7 @@ impl Serialize for OperationData {
                 OperationDatum::Number(number) => map.serialize_entry(name, number)?,
                 OperationDatum::Content(content) => map.serialize_entry(name, content)?,
                 OperationDatum::Usage(usage) => map.serialize_entry(name, usage)?,
+                OperationDatum::Milliseconds(ms) => map.serialize_entry(name, ms)?,
                 OperationDatum::Total(usage) => map.serialize_entry(name, &TotalUsage(*usage))?,
             }
         }

@@ -4,13 +4,16 @@ use std::cell::{Cell, RefCell};
 
 use tracing_core::span::Id;
 
+use super::amendment::Amendment;
 use crate::context::{Scope, TraceContext};
 
 /// A span that was entered on this thread and not left.
 struct EnteredSpan {
     layer: u64,
     id: Id,
+    name: &'static str,
     span_id: u64,
+    amendment: Amendment,
     _scope: Scope,
 }
 
@@ -20,21 +23,38 @@ thread_local! {
 }
 
 /// Makes the operation's context current until the span is left.
-pub(super) fn enter_tracing_span(layer: u64, id: &Id, context: &TraceContext) {
-    let span_id = context.span_id();
-    let entry = EnteredSpan { layer, id: id.clone(), span_id, _scope: context.enter() };
+pub(super) fn enter_tracing_span(layer: u64, id: &Id, name: &'static str, context: &TraceContext) {
+    let (span_id, amendment) = (context.span_id(), Amendment::default());
+    let _scope = context.enter();
+    let entry = EnteredSpan { layer, id: id.clone(), name, span_id, amendment, _scope };
     // If the thread's local storage is being torn down, the scope ends at once.
     let _none = ENTERED.try_with(|entered| entered.borrow_mut().push(entry));
 }
 
-/// Leaves the span; reports whether it was entered on this thread.
-pub(super) fn exit_tracing_span(layer: u64, id: &Id) -> bool {
+/// Leaves the span, and returns what was said of its operation. `None` if it was not entered on this thread.
+pub(super) fn exit_tracing_span(layer: u64, id: &Id) -> Option<Amendment> {
     let remove = |entered: &RefCell<Vec<EnteredSpan>>| {
         let mut entered = entered.borrow_mut();
         let at = entered.iter().rposition(|entry| entry.layer == layer && entry.id == *id);
         at.map(|at| entered.remove(at))
     };
-    ENTERED.try_with(remove).is_ok_and(|left| left.is_some())
+    // The scope is dropped after the borrow has ended.
+    ENTERED.try_with(remove).ok().flatten().map(|left| left.amendment)
+}
+
+/// Adds to the innermost operation, for each layer that records it, if its span has this name.
+pub(super) fn amend_innermost(name: &str, amendment: &Amendment) -> bool {
+    let amend = |entered: &RefCell<Vec<EnteredSpan>>| {
+        let mut entered = entered.borrow_mut();
+        let innermost = entered.last().filter(|last| last.name == name).map(|last| last.id.clone());
+        let is_meant = |entry: &&mut EnteredSpan| Some(&entry.id) == innermost.as_ref();
+        entered
+            .iter_mut()
+            .filter(is_meant)
+            .for_each(|entry| entry.amendment.merge(amendment.clone()));
+        innermost.is_some()
+    };
+    ENTERED.try_with(amend).unwrap_or(false)
 }
 
 /// Returns the current context if something other than a span entered it inside `operation`.

@@ -1,6 +1,7 @@
 //! A `tracing` layer that turns spans and events with OpenTelemetry's GenAI fields into audit
 //! events.
 
+mod amendment;
 mod data;
 mod entered;
 mod fields;
@@ -26,6 +27,7 @@ use crate::context::TraceContext;
 use crate::recorder::{AuditLogger, Outlet};
 use crate::sanitize::Sanitizer;
 use crate::warnings::disabled_spans::{self, InstalledLayer};
+pub use amendment::Amendment;
 use entered::ReentryGuard;
 use fields::{GenAiFields, KeptContents};
 use kind::kind_of_fields;
@@ -372,17 +374,19 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for AuditLayer {
         if self.outlet.is_off() {
             return;
         }
-        if let Some(context) = ctx.span(id).and_then(|span| self.context_of_span(&span)) {
-            entered::enter_tracing_span(self.id, id, &context);
+        let Some(span) = ctx.span(id) else { return };
+        if let Some(context) = self.context_of_span(&span) {
+            entered::enter_tracing_span(self.id, id, span.name(), &context);
         }
     }
 
     fn on_exit(&self, id: &Id, ctx: Context<'_, S>) {
-        if entered::exit_tracing_span(self.id, id)
+        if let Some(amendment) = entered::exit_tracing_span(self.id, id)
             && let Some(span) = ctx.span(id)
         {
             self.with_open_span(&span, |open| {
                 open.left = Some(Instant::now());
+                open.amendment.merge(amendment);
                 open.has_panicked |= std::thread::panicking();
             });
             self.record_tool_call(&span);
@@ -396,7 +400,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for AuditLayer {
         // One that has its answer may be dropped by a panic that came later.
         open.has_panicked |= std::thread::panicking() && !open.fields.is_answered;
         // If the guard of an entered span was leaked, the span is left now.
-        while entered::exit_tracing_span(self.id, &id) {}
+        while let Some(amendment) = entered::exit_tracing_span(self.id, &id) {
+            open.amendment.merge(amendment);
+        }
         if open.tool_never_began(span.metadata()) {
             return;
         }

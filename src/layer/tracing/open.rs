@@ -4,6 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tracing_core::Metadata;
 
+use super::amendment::Amendment;
 use super::fields::{GenAiFields, KeptContents};
 use super::kind::{OperationKind, kind_of_fields};
 use super::names::{self, metadata_has_field};
@@ -38,6 +39,7 @@ pub(super) struct OpenSpan {
     pub(super) reason: Option<FailureReason>,
     /// That problem is the failure of the operation that ended last directly below it.
     pub(super) has_failed_child: bool,
+    pub(super) amendment: Amendment,
 }
 
 impl OpenSpan {
@@ -59,6 +61,7 @@ impl OpenSpan {
             has_panicked: false,
             reason: None,
             has_failed_child: false,
+            amendment: Amendment::default(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use super::amendment::Amendment;
 use super::data::{OperationData, OperationDatum};
 use super::fields::GenAiFields;
 use super::kind::{OperationKind, kind_of_fields};
@@ -37,6 +38,7 @@ pub(super) struct TracedOperation<'a> {
     pub(super) reason: Option<&'a FailureReason>,
     /// That problem is the failure of the operation that ended last directly below it.
     pub(super) has_failed_child: bool,
+    pub(super) amendment: &'a Amendment,
 }
 
 impl TracedOperation<'_> {
@@ -76,6 +78,9 @@ impl TracedOperation<'_> {
         if let Some(usage) = usage.filter(Usage::has_parts) {
             data.put("usage", OperationDatum::Usage(usage));
         }
+        if let Some(ms) = self.amendment.first_token_ms {
+            data.put("first_token_ms", OperationDatum::Milliseconds(ms));
+        }
         if self.repeats_tokens {
             data.put_total(self.fields);
         }
@@ -89,6 +94,8 @@ impl TracedOperation<'_> {
             &data,
             |event| {
                 let event = event.model(answered.or(asked).unwrap_or(""));
+                let first_token_ms = self.amendment.first_token_ms;
+                let event = first_token_ms.map_or(event, |ms| event.first_token_ms(ms));
                 match &usage {
                     Some(usage) => self.with_cost(event, *usage).usage(usage),
                     None => event,
@@ -198,6 +205,9 @@ impl TracedOperation<'_> {
 
     /// Returns why it failed, if it did.
     fn failure(&self, failed: EventType<'_>) -> Option<FailureReason> {
+        if let failure @ Some(_) = &self.amendment.failure {
+            return failure.clone();
+        }
         let status = self.fields.text(names::STATUS).unwrap_or("");
         if status.eq_ignore_ascii_case("ok") {
             return None;

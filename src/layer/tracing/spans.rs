@@ -4,6 +4,7 @@ use tracing_core::{Event, Subscriber};
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
+use super::amendment::Amendment;
 use super::fields::GenAiFields;
 use super::names::{self, is_client_span, is_kept_span};
 use super::open::{OpenSpan, OpenSpans};
@@ -115,6 +116,7 @@ impl AuditLayer {
             has_panicked: open.has_panicked,
             reason: open.reason.as_ref(),
             has_failed_child: open.has_failed_child,
+            amendment: &open.amendment,
         };
         Some(record(&operation))
     }
@@ -151,6 +153,7 @@ impl AuditLayer {
             has_panicked: false,
             reason: None,
             has_failed_child: false,
+            amendment: &Amendment::default(),
         };
         if is_evaluation {
             operation.record_evaluation();

@@ -12,7 +12,7 @@ use llm_audit::layer::tower::{
     AsIs, Attempt, Captured, Client, ClientFuture, ClientLayer, Intake, RequestBody, ResponseBody,
     RouterWithRoutes, Server, ServerFuture, ServerLayer,
 };
-use llm_audit::layer::tracing::AuditLayer;
+use llm_audit::layer::tracing::{Amendment, AuditLayer};
 use tower_layer::Layer;
 use tower_service::Service;
 use tracing_core::Subscriber;
@@ -226,6 +226,13 @@ fn audit_layer_is_a_layer<S: Subscriber + for<'a> LookupSpan<'a>>() {
     layers::<AuditLayer, S>();
 }
 
+fn amendment(amendment: Amendment) -> bool {
+    let _: fn(Amendment, &str, &str) -> Amendment = Amendment::failure;
+    let _: fn(Amendment, f64) -> Amendment = Amendment::first_token_ms;
+    amendment.apply_to_span("chat")
+}
+
 implement! {
+    Amendment: Plain, Clone, Debug, Default;
     AuditLayer: Plain, Debug, tracing_subscriber::Layer<Registry>;
 }
