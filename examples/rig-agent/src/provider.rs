@@ -7,8 +7,41 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
-/// An answer: a status code and a body.
-pub type Answer = (u16, Value);
+/// An answer. A client that asks for a stream gets a good one in chunks.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// The body, if no stream was asked for.
+    pub body: Value,
+    /// How a stream ends.
+    pub end: StreamEnd,
+}
+
+/// How the stream of an answer ends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum StreamEnd {
+    /// With the provider's end marker.
+    Whole,
+    /// Without it, after the first text or arguments.
+    Truncated,
+    /// In the middle, because the connection is closed.
+    Broken,
+    /// Never: the rest does not come.
+    Held,
+}
+
+impl Answer {
+    /// Returns an answer whose stream is whole.
+    pub fn new(status: u16, body: Value) -> Self {
+        Self { status, body, end: StreamEnd::Whole }
+    }
+
+    /// Sets how a stream ends.
+    pub fn ends(self, end: StreamEnd) -> Self {
+        Self { end, ..self }
+    }
+}
 
 /// Serves these answers, one a request, the last one forever. Returns the base URL for a client;
 /// the service ends with the runtime.
@@ -34,8 +67,25 @@ pub async fn serve(answers: Vec<Answer>) -> std::io::Result<String> {
 }
 
 /// Reads one request to its end and answers it; the connection is for this one.
-async fn answer(mut stream: TcpStream, (status, body): &Answer) -> std::io::Result<()> {
-    let mut request = BufReader::new(&mut stream);
+async fn answer(mut stream: TcpStream, answer: &Answer) -> std::io::Result<()> {
+    let request = read_request(&mut stream).await?;
+    if request["stream"] == true && answer.status == 200 {
+        return answer_in_chunks(&mut stream, answer).await;
+    }
+    let body = answer.body.to_string();
+    let head = format!(
+        "HTTP/1.1 {} -\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+         connection: close\r\n\r\n",
+        answer.status,
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(body.as_bytes()).await
+}
+
+/// Returns the body of a request.
+async fn read_request(stream: &mut TcpStream) -> std::io::Result<Value> {
+    let mut request = BufReader::new(stream);
     let mut length = 0;
     loop {
         let mut line = String::new();
@@ -50,15 +100,66 @@ async fn answer(mut stream: TcpStream, (status, body): &Answer) -> std::io::Resu
             length = value.trim().parse().unwrap_or(0);
         }
     }
-    request.read_exact(&mut vec![0; length]).await?;
-    let body = body.to_string();
+    let mut body = vec![0; length];
+    request.read_exact(&mut body).await?;
+    Ok(serde_json::from_slice(&body)?)
+}
+
+/// Writes server-sent events. The end of the connection ends them, unless more bytes were promised.
+async fn answer_in_chunks(stream: &mut TcpStream, answer: &Answer) -> std::io::Result<()> {
+    let promised = match answer.end {
+        StreamEnd::Broken => "content-length: 100000\r\n",
+        _ => "",
+    };
     let head = format!(
-        "HTTP/1.1 {status} -\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
-         connection: close\r\n\r\n",
-        body.len()
+        "HTTP/1.1 200 -\r\ncontent-type: text/event-stream\r\n{promised}connection: close\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).await?;
-    stream.write_all(body.as_bytes()).await
+    let chunks = chunks(&answer.body);
+    let sent = if answer.end == StreamEnd::Whole { chunks.len() } else { 2 };
+    for chunk in &chunks[..sent] {
+        stream.write_all(format!("data: {chunk}\n\n").as_bytes()).await?;
+        stream.flush().await?;
+    }
+    match answer.end {
+        StreamEnd::Whole => stream.write_all(b"data: [DONE]\n\n").await,
+        StreamEnd::Truncated | StreamEnd::Broken => Ok(()),
+        StreamEnd::Held => std::future::pending().await,
+    }
+}
+
+/// Returns a completion as the chunks of a stream: its role, text or arguments in two pieces, why it ended,
+/// and its usage.
+fn chunks(completion: &Value) -> Vec<Value> {
+    let choice = &completion["choices"][0];
+    let chunk = |delta: Value, reason: &Value| {
+        let choices = json!([{"index": 0, "delta": delta, "finish_reason": reason}]);
+        json!({"id": completion["id"], "object": "chat.completion.chunk", "created": 1_763_900_000,
+            "model": completion["model"], "choices": choices})
+    };
+    let mut chunks = vec![chunk(json!({"role": "assistant", "content": ""}), &Value::Null)];
+    let call = &choice["message"]["tool_calls"][0];
+    let is_call = call.is_object();
+    let text = if is_call { &call["function"]["arguments"] } else { &choice["message"]["content"] };
+    let text = text.as_str().unwrap_or_default();
+    let (one, two) = text.split_at(text.len() / 2);
+    for (number, piece) in [one, two].into_iter().enumerate() {
+        let delta = match (is_call, number) {
+            (true, 0) => {
+                let function = json!({"name": call["function"]["name"], "arguments": piece});
+                json!({"tool_calls": [{"index": 0, "id": call["id"], "type": "function", "function": function}]})
+            }
+            (true, _) => json!({"tool_calls": [{"index": 0, "function": {"arguments": piece}}]}),
+            (false, _) => json!({"content": piece}),
+        };
+        chunks.push(chunk(delta, &Value::Null));
+    }
+    chunks.push(chunk(json!({}), &choice["finish_reason"]));
+    let mut last = chunk(Value::Null, &Value::Null);
+    last["choices"] = json!([]);
+    last["usage"] = completion["usage"].clone();
+    chunks.push(last);
+    chunks
 }
 
 /// An answer that calls the tool for this plan.
@@ -67,18 +168,25 @@ pub fn tool_call(plan: &str) -> Answer {
     let function = json!({"name": "plan_search", "arguments": arguments});
     let call = json!({"id": "call_1", "type": "function", "function": function});
     let message = json!({"role": "assistant", "content": null, "tool_calls": [call]});
-    (200, completion("chatcmpl-1", &message, "tool_calls", [120, 96, 18]))
+    Answer::new(200, completion("chatcmpl-1", &message, "tool_calls", [120, 96, 18]))
 }
 
 /// An answer that is a text.
 pub fn text(text: &str) -> Answer {
     let message = json!({"role": "assistant", "content": text});
-    (200, completion("chatcmpl-2", &message, "stop", [160, 128, 12]))
+    Answer::new(200, completion("chatcmpl-2", &message, "stop", [160, 128, 12]))
 }
 
 /// A refusal.
 pub fn refusal() -> Answer {
-    (500, json!({"error": {"type": "server_error", "message": "overloaded"}}))
+    Answer::new(500, json!({"error": {"type": "server_error", "message": "overloaded"}}))
+}
+
+/// An answer that calls the tool with a text that is not its arguments, or a tool that there is not.
+pub fn changed_call(member: &str, text: &str) -> Answer {
+    let mut answer = tool_call("dental");
+    answer.body["choices"][0]["message"]["tool_calls"][0]["function"][member] = text.into();
+    answer
 }
 
 /// As the API has it: `tokens` are those of the prompt, the cached ones among them, and those of

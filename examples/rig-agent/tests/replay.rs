@@ -5,7 +5,7 @@ mod replays;
 
 use llm_audit::layer::tracing::AuditLayer;
 use replays::{Recording, requests};
-use rig_agent_example::provider::{self, Answer, refusal, text, tool_call};
+use rig_agent_example::provider::{self, Answer, changed_call, refusal, text, tool_call};
 use rig_agent_example::{ask, replay_root, replayable_agent};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -14,26 +14,19 @@ use tracing_subscriber::prelude::*;
 /// Kinds of questions.
 const KINDS: u64 = 12;
 
-/// A call for a tool, changed.
-fn changed_call(member: &str, text: &str) -> Answer {
-    let (status, mut body) = tool_call("dental");
-    body["choices"][0]["message"]["tool_calls"][0]["function"][member] = text.into();
-    (status, body)
-}
-
 /// What the provider answers; nothing if it hangs.
 fn answers(number: u64) -> Vec<Answer> {
     let done = || text("Two check-ups a year, says ana@example.com.");
     match number % KINDS {
         0 => vec![refusal()],
-        1 => vec![tool_call("dental"), (429, json!({"error": {"message": "too many"}}))],
+        1 => vec![tool_call("dental"), Answer::new(429, json!({"error": {"message": "too many"}}))],
         2 => vec![tool_call("optical"), done()],
         3 => vec![changed_call("arguments", "{plan: dental"), done()],
-        4 => vec![(200, json!("Dear ana@example.com, I would rather"))],
+        4 => vec![Answer::new(200, json!("Dear ana@example.com, I would rather"))],
         5 => vec![changed_call("name", "wire_transfer"), done()],
         6 => vec![tool_call("dental")],
         7 => vec![],
-        8 => vec![tool_call("dental"), (200, json!({"choices": []}))],
+        8 => vec![tool_call("dental"), Answer::new(200, json!({"choices": []}))],
         _ => vec![tool_call("dental"), done()],
     }
 }
