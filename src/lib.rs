@@ -28,6 +28,7 @@
 //!   client.
 //! - `layer::tracing` (feature `tracing`) records the spans of libraries that emit OpenTelemetry's
 //!   GenAI spans.
+//! - The package `llm-audit-rig` records the agents of rig by a hook.
 //! - [`record_llm_call`] records a model call with its tokens ([`Usage`]) and its cost
 //!   ([`calculate_cost`]). With the feature `macros`, `LlmCall::call` and `LlmCall::stream` record the
 //!   future or the stream of a client.

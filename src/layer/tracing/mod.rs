@@ -109,6 +109,7 @@ const BYTES_MAX_DEFAULT: usize = 256 << 10;
 ///
 /// An operation failed if one of these is true:
 ///
+/// - a hook of the library says so by an [`Amendment`];
 /// - `otel.status_code` is `ERROR`;
 /// - its span has a value for one of the fields above of an error's type or message;
 /// - an event in it has an `error.type`;
