@@ -22,7 +22,8 @@
 //! - `chat` is opened before the request, with all fields of the answer empty; they are recorded from
 //!   the answer. A call that fails records nothing and logs nothing. If a span was closed with all
 //!   of them empty, the layer takes it for a failed call, `llm.error` of type `no_response`. The
-//!   reason is known if rig's `reqwest-middleware` client has the middleware of reqwest-tracing.
+//!   reason is known if rig's `reqwest-middleware` client has the middleware of reqwest-tracing, or with the
+//!   hook of llm-audit-rig.
 //! - Cached tokens are `gen_ai.usage.cache_read.input_tokens`, as the conventions have it; reasoning
 //!   tokens are `gen_ai.usage.reasoning_tokens`, as they do not.
 //! - `execute_tool` is opened for all tools of a turn before the first one runs. Name and call id are
