@@ -17,6 +17,7 @@ use rig_agent_example::provider::{self, Answer, StreamEnd, changed_call, text, t
 use rig_agent_example::{MODEL, agent};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
+use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::prelude::*;
 
 const ANSWERED: &str = "gpt-4o-mini-2024-07-18";
@@ -54,11 +55,22 @@ fn play_with(
 ) -> (Vec<Value>, Option<String>) {
     let layer = (by != By::Hook).then(|| AuditLayer::new("benefits"));
     let _subscriber = tracing_subscriber::registry().with(layer).set_default();
+    play_inside(seen, by != By::Layer, how, answers, change)
+}
+
+/// As [`play_with`], under the subscriber that is the current one.
+fn play_inside(
+    seen: &Capture,
+    hooked: bool,
+    how: Ask,
+    answers: Vec<Answer>,
+    change: impl FnOnce(AgentRunner) -> AgentRunner,
+) -> (Vec<Value>, Option<String>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let error = runtime.block_on(async {
         let url = provider::serve(answers).await.unwrap();
         let mut runner = agent(&url, true).prompt("What does the dental plan cover?");
-        if by != By::Layer {
+        if hooked {
             runner = runner.add_hook(AuditHook::new("benefits").model("openai", MODEL));
         }
         run(change(runner), how).await
@@ -570,4 +582,43 @@ fn the_choice_of_another_model() {
         (&json!("agent.route"), &json!("large"))
     );
     assert_eq!((&run["event_type"], &run["status"]), (&json!("agent.invoke"), &json!("error")));
+}
+
+/// A filter of the layer hides some of rig's spans. Each operation is recorded once even so.
+#[test]
+fn a_filter_of_the_layer_doubles_nothing() {
+    for hidden in ["invoke_agent", "chat", "execute_tool"] {
+        let seen = capture();
+        let shown = filter_fn(move |metadata| metadata.name() != hidden);
+        let layer = AuditLayer::new("benefits").with_filter(shown);
+        let _subscriber = tracing_subscriber::registry().with(layer).set_default();
+        let (lines, _) = play_inside(&seen, true, Ask::Stream, failing_tool(), |runner| runner);
+        let failed = ("tool.error", "error", "other", "no such plan");
+        let ended = [good("llm.invoke"), failed, good("llm.invoke"), good("agent.invoke")];
+        assert_eq!(ends(&lines), ended, "without {hidden}");
+        let calls = lines.iter().filter(|line| line["event_type"] == "tool.call").count();
+        assert_eq!(calls, 1, "without {hidden}");
+    }
+}
+
+/// Inside of a span of the caller rig opens none for the run, so the hook records the run.
+#[test]
+fn a_run_in_a_span_of_the_caller() {
+    let seen = capture();
+    let layer = AuditLayer::new("benefits");
+    let _subscriber = tracing_subscriber::registry().with(layer).set_default();
+    let span = tracing::info_span!("work", gen_ai.operation.name = "invoke_workflow");
+    let (lines, _) =
+        span.in_scope(|| play_inside(&seen, true, Ask::Prompt, vec![quota()], |runner| runner));
+    drop(span);
+    let failed = |event_type| {
+        (event_type, "error", "insufficient_quota", "You exceeded your current quota.")
+    };
+    assert_eq!(ends(&lines), [failed("llm.error"), failed("agent.invoke")]);
+    let work: Value = serde_json::from_str(seen.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (&work["event_type"], &work["status"]),
+        (&json!("workflow.invoke"), &json!("error"))
+    );
+    assert!(lines.iter().all(|line| line["parent_span_id"] == work["span_id"]), "{lines:#?}");
 }
