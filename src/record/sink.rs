@@ -42,11 +42,17 @@ pub(super) struct Sink<'c, 'r> {
 impl Sink<'_, '_> {
     #[inline]
     pub(super) fn put(&mut self, bytes: &[u8]) -> Result<(), EncodeFailed> {
-        self.chain.put(bytes).map_err(|full| {
-            self.fail(match full {
-                ChainFull::Limit => EncodeStop::Limit,
-                ChainFull::Memory => EncodeStop::Memory,
-            })
+        match self.chain.put(bytes) {
+            Ok(()) => Ok(()),
+            Err(full) => Err(self.fail_full(full)),
+        }
+    }
+
+    #[cold]
+    fn fail_full(&mut self, full: ChainFull) -> EncodeFailed {
+        self.fail(match full {
+            ChainFull::Limit => EncodeStop::Limit,
+            ChainFull::Memory => EncodeStop::Memory,
         })
     }
 
@@ -57,21 +63,38 @@ impl Sink<'_, '_> {
     }
 
     /// Writes a tag and a varint.
+    #[inline]
     pub(super) fn put_number(&mut self, tag: u8, number: u64) -> Result<(), EncodeFailed> {
+        if number < VARINT_BYTE_END {
+            return self.put(&[tag, number as u8]);
+        }
+        self.put_long_number(tag, number)
+    }
+
+    fn put_long_number(&mut self, tag: u8, number: u64) -> Result<(), EncodeFailed> {
         let mut bytes = [tag; 11];
         let end = put_varint_at(&mut bytes, 1, number);
         self.put(&bytes[..end])
     }
 
     /// Writes a tag and a fixed number of bytes after it.
+    #[inline]
     pub(super) fn put_fixed(&mut self, tag: u8, fixed: &[u8]) -> Result<(), EncodeFailed> {
-        let mut bytes = [tag; 9];
-        bytes[1..=fixed.len()].copy_from_slice(fixed);
-        self.put(&bytes[..=fixed.len()])
+        self.put(&[tag])?;
+        self.put(fixed)
     }
 
     /// Writes a whole string.
+    #[inline]
     pub(super) fn put_string(&mut self, text: &str) -> Result<(), EncodeFailed> {
+        match self.chain.put_if_short([STR, text.len() as u8], text.as_bytes()) {
+            true => Ok(()),
+            false => self.put_long_string(text),
+        }
+    }
+
+    #[inline(never)]
+    fn put_long_string(&mut self, text: &str) -> Result<(), EncodeFailed> {
         self.put_number(STR, text.len() as u64)?;
         self.put(text.as_bytes())
     }
@@ -89,9 +112,12 @@ impl Sink<'_, '_> {
     }
 }
 
+/// A varint takes one byte if it is below this.
+const VARINT_BYTE_END: u64 = 0x80;
+
 /// Writes `number` at index `at`, and returns the index after it.
 fn put_varint_at(bytes: &mut [u8], mut at: usize, mut number: u64) -> usize {
-    while number >= 0x80 {
+    while number >= VARINT_BYTE_END {
         bytes[at] = number as u8 | 0x80;
         number >>= 7;
         at += 1;

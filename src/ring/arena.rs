@@ -8,7 +8,7 @@
 //! order the writes of one owner before those of the next.
 #![allow(unsafe_code)]
 
-use std::ptr::NonNull;
+use std::ptr::{NonNull, null_mut};
 
 use super::free::{FreeList, NONE};
 use super::{ChainFull, Ring};
@@ -196,10 +196,12 @@ pub(crate) struct Chain<'r> {
     first: u32,
     /// The last block, which is written to.
     block: u32,
-    /// The next byte of that block, and how many are left in it.
+    /// Its first byte, the next one, and the one at which the block or the limit ends.
+    start: *mut u8,
     at: *mut u8,
-    room: usize,
-    len: usize,
+    end: *mut u8,
+    /// The bytes in the blocks before it.
+    before: usize,
     limit: usize,
     evictions: u32,
     on_full: OnFull,
@@ -209,8 +211,9 @@ pub(crate) struct Chain<'r> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ChainMark {
     block: u32,
-    room: usize,
-    len: usize,
+    /// The bytes in that block, and in those before it.
+    used: usize,
+    before: usize,
 }
 
 impl<'r> Chain<'r> {
@@ -222,23 +225,36 @@ impl<'r> Chain<'r> {
             buffer,
             first,
             block: NONE,
-            at: std::ptr::null_mut(),
-            room: 0,
-            len: 0,
+            start: null_mut(),
+            at: null_mut(),
+            end: null_mut(),
+            before: 0,
             limit: limit.min(u32::MAX as usize),
             evictions: 0,
             on_full,
         };
         if first != NONE {
-            chain.begin_block(first);
+            chain.begin_block(first, 0, 0);
         }
         chain
     }
 
-    fn begin_block(&mut self, block: u32) {
-        self.block = block;
-        self.at = self.ring.arena.block(block);
-        self.room = BLOCK_BYTES;
+    /// Goes on in a block after its first `used` bytes. `before` counts the bytes in the blocks before it.
+    fn begin_block(&mut self, block: u32, before: usize, used: usize) {
+        (self.block, self.before) = (block, before);
+        self.start = self.ring.arena.block(block);
+        let end = BLOCK_BYTES.min(self.limit - before);
+        assert!(used <= end);
+        // SAFETY: both are at most the block's length.
+        unsafe {
+            (self.at, self.end) = (self.start.add(used), self.start.add(end));
+        }
+    }
+
+    /// Returns how many bytes fit into the block.
+    #[inline]
+    fn room(&self) -> usize {
+        self.end.addr() - self.at.addr()
     }
 
     /// Appends `bytes`. After an error the caller must rewind or drop the chain.
@@ -248,36 +264,46 @@ impl<'r> Chain<'r> {
     /// left and none could be gained.
     #[inline]
     pub(crate) fn put(&mut self, bytes: &[u8]) -> Result<(), ChainFull> {
-        if bytes.len() > self.limit - self.len {
-            return Err(ChainFull::Limit);
-        }
-        if bytes.len() > self.room {
+        if bytes.len() > self.room() {
             return self.put_across_blocks(bytes);
         }
         self.put_in_block(bytes);
         Ok(())
     }
 
-    #[inline]
+    /// Appends two bytes and a few more, if they fit into the block. Returns whether they did. Most strings
+    /// are written so.
+    #[inline(always)]
+    pub(crate) fn put_if_short(&mut self, head: [u8; 2], bytes: &[u8]) -> bool {
+        let fits = bytes.len() <= FEW_BYTES && head.len() + bytes.len() <= self.room();
+        if fits {
+            self.put_in_block(&head);
+            self.put_in_block(bytes);
+        }
+        fits
+    }
+
+    #[inline(always)]
     fn put_in_block(&mut self, bytes: &[u8]) {
-        debug_assert!(bytes.len() <= self.room);
-        // SAFETY: `at` points `BLOCK_BYTES - room` bytes into a block that this chain owns, and the
-        // callers checked that the bytes fit into `room`. If there is no block, both are 0.
+        debug_assert!(bytes.len() <= self.room());
+        // SAFETY: the bytes from `at` to `end` are of a block that this chain owns, and the callers
+        // checked that these fit between them. If there is no block, none does.
         unsafe {
-            std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.at, bytes.len());
+            copy_few_bytes(bytes, self.at);
             self.at = self.at.add(bytes.len());
         }
-        self.room -= bytes.len();
-        self.len += bytes.len();
     }
 
     #[cold]
     fn put_across_blocks(&mut self, mut bytes: &[u8]) -> Result<(), ChainFull> {
+        if bytes.len() > self.limit - self.len() {
+            return Err(ChainFull::Limit);
+        }
         while !bytes.is_empty() {
-            if self.room == 0 {
+            if self.room() == 0 {
                 self.add_block()?;
             }
-            let (here, rest) = bytes.split_at(bytes.len().min(self.room));
+            let (here, rest) = bytes.split_at(bytes.len().min(self.room()));
             self.put_in_block(here);
             bytes = rest;
         }
@@ -311,13 +337,14 @@ impl<'r> Chain<'r> {
             NONE => self.first = next,
             block => self.ring.arena.blocks.link_below(block, next),
         }
-        self.begin_block(next);
+        self.begin_block(next, self.len(), 0);
         Ok(())
     }
 
     /// Returns the number of bytes written so far.
+    #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.before + (self.at.addr() - self.start.addr())
     }
 
     /// Returns the most bytes that the chain may hold.
@@ -326,8 +353,10 @@ impl<'r> Chain<'r> {
     }
 
     /// Returns the place after the last byte.
+    #[inline]
     pub(crate) fn mark(&self) -> ChainMark {
-        ChainMark { block: self.block, room: self.room, len: self.len }
+        let used = self.at.addr() - self.start.addr();
+        ChainMark { block: self.block, used, before: self.before }
     }
 
     /// Discards everything written since `mark`, which is of this chain.
@@ -338,14 +367,11 @@ impl<'r> Chain<'r> {
             blocks.push_chain(from, self.block);
         }
         if mark.block == NONE {
-            (self.first, self.block, self.at) = (NONE, NONE, std::ptr::null_mut());
-            (self.room, self.len) = (0, 0);
+            (self.first, self.block, self.before) = (NONE, NONE, 0);
+            (self.start, self.at, self.end) = (null_mut(), null_mut(), null_mut());
             return;
         }
-        self.begin_block(mark.block);
-        // SAFETY: the offset is at most the block's length.
-        self.at = unsafe { self.at.add(BLOCK_BYTES - mark.room) };
-        (self.room, self.len) = (mark.room, mark.len);
+        self.begin_block(mark.block, mark.before, mark.used);
     }
 
     /// Ends the writing and returns the buffer, ready to be published.
@@ -358,7 +384,7 @@ impl<'r> Chain<'r> {
     /// Stores in the buffer which blocks it has.
     fn store_in_buffer(&self) -> u32 {
         // The limit fits 32 bits.
-        self.ring.slots.chain_of_buffer(self.buffer).set(self.first, self.block, self.len as u32);
+        self.ring.slots.chain_of_buffer(self.buffer).set(self.first, self.block, self.len() as u32);
         self.buffer
     }
 
@@ -373,9 +399,9 @@ impl<'r> Chain<'r> {
     #[cfg(any(feature = "macros", fuzzing, test))]
     pub(crate) fn to_vec(&self) -> Vec<u8> {
         let arena = &self.ring.arena;
-        let (mut block, mut content) = (self.first, Vec::with_capacity(self.len));
-        while content.len() < self.len {
-            let piece = (self.len - content.len()).min(BLOCK_BYTES);
+        let (mut block, mut content) = (self.first, Vec::with_capacity(self.len()));
+        while content.len() < self.len() {
+            let piece = (self.len() - content.len()).min(BLOCK_BYTES);
             // SAFETY: this chain owns the block, and all blocks except the last are full.
             content.extend_from_slice(unsafe {
                 std::slice::from_raw_parts(arena.block(block), piece)
@@ -384,6 +410,36 @@ impl<'r> Chain<'r> {
         }
         content
     }
+}
+
+/// So many bytes are copied without a call.
+const FEW_BYTES: usize = 32;
+
+/// Copies bytes, without a call if they are few.
+///
+/// # Safety
+///
+/// `to` is valid for as many bytes, which are not those of `from`.
+#[inline(always)]
+unsafe fn copy_few_bytes(from: &[u8], to: *mut u8) {
+    /// Copies two pieces that cover the bytes and may overlap.
+    macro_rules! copy_ends {
+        ($($size:literal),*) => {$(
+            if let (Some(first), Some(last)) = (from.first_chunk::<$size>(), from.last_chunk::<$size>())
+                && from.len() <= 2 * $size
+            {
+                // SAFETY: each piece is a part of the bytes, at its place in them.
+                unsafe {
+                    to.cast::<[u8; $size]>().write_unaligned(*first);
+                    to.add(from.len() - $size).cast::<[u8; $size]>().write_unaligned(*last);
+                }
+                return;
+            }
+        )*};
+    }
+    copy_ends!(8, 16, 4, 2, 1);
+    // SAFETY: the caller promises it.
+    unsafe { std::ptr::copy_nonoverlapping(from.as_ptr(), to, from.len()) };
 }
 
 impl Drop for Chain<'_> {
