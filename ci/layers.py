@@ -49,6 +49,7 @@ REDACTOR = [
     ["keys"],
     ["rules"],
     ["manifests", "options", "protected", "scan"],
+    ["recent_keys"],
     ["sanitizer"],
     ["builder", "key_numbers", "walk"],
     ["debug", "json"],

@@ -9,12 +9,20 @@ use super::{Kind, Match, Redactions, Sanitizer};
 /// it. For each kind these numbers only grow within an object, so two keys of the output differ. If
 /// the output is redacted again, every number is above those before it, and is kept. Only one
 /// counter for each kind has to be remembered.
-#[derive(Clone, Copy, Debug)]
-pub struct KeyNumbers([u32; Kind::COUNT]);
+///
+/// There is one for each object, and most objects have no such keys. So it has room for the numbers of a few
+/// kinds. If an object has more kinds, those of the others are in a box.
+#[derive(Clone, Debug)]
+pub struct KeyNumbers {
+    /// The last number of each kind, 0 if the place is free.
+    few: [(Kind, u32); 4],
+    others: Option<Box<[u32; Kind::COUNT]>>,
+}
 
 impl Default for KeyNumbers {
+    #[inline]
     fn default() -> Self {
-        Self([0; Kind::COUNT])
+        Self { few: [(Kind::Email, 0); 4], others: None }
     }
 }
 
@@ -95,9 +103,26 @@ impl KeyNumbers {
 
     /// Returns the number of the next key of this kind: its own, if that is above those before it.
     fn assign_number(&mut self, kind: Kind, given: u32) -> u32 {
-        let last = &mut self.0[kind as usize];
+        let last = self.last_number(kind);
         *last = if given > *last && given <= KEPT_MAX { given } else { *last + 1 };
         *last
+    }
+}
+
+impl KeyNumbers {
+    /// Returns the last number of a kind.
+    fn last_number(&mut self, kind: Kind) -> &mut u32 {
+        let few = &mut self.few;
+        match few.iter().position(|(known, last)| *known == kind || *last == 0) {
+            Some(place) => {
+                few[place].0 = kind;
+                &mut few[place].1
+            }
+            None => {
+                let others = self.others.get_or_insert_with(|| Box::new([0; Kind::COUNT]));
+                &mut others[kind as usize]
+            }
+        }
     }
 }
 

@@ -35,6 +35,7 @@ mod patterns;
 mod placeholders;
 mod prefilter;
 mod protected;
+mod recent_keys;
 mod redactions;
 mod rules;
 mod sanitizer;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::keys::{self, KeyClass, classify_key};
 use super::options::{Place, SanitizerOptions};
+use super::recent_keys::KeyFacts;
 use super::{Kind, Match, Matches, Placeholder, Redactions, manifests, protected, rules, scan};
 
 /// What is taken for a payment card (`AUDIT_REDACT_PROFILE`, `redact --profile`).
@@ -133,6 +134,30 @@ impl Sanitizer {
         }
     }
 
+    /// Returns whether there is plainly nothing to redact in a text, which is short.
+    #[inline]
+    pub fn is_plainly_clean(&self, text: &str) -> bool {
+        protected::nothing_is_protected()
+            && self.options.is_none()
+            && scan::RuleSet::defaults().is_plainly_clean(text)
+    }
+
+    /// Returns the same of a text that is even shorter, as a few bytes of it say.
+    #[inline]
+    fn is_tiny_and_clean(&self, text: &str) -> bool {
+        protected::nothing_is_protected()
+            && self.options.is_none()
+            && scan::RuleSet::defaults().is_tiny_and_clean(text)
+    }
+
+    /// Returns whether there is plainly nothing to redact in a text that most events have, such as the name of
+    /// an agent. It is remembered, as keys are.
+    #[inline]
+    pub fn is_plain_name(&self, name: &str) -> bool {
+        !name.starts_with(|first| matches!(first, '{' | '"' | '`' | ..=' ' | '\x7F'..))
+            && (self.is_tiny_and_clean(name) || self.read_key(name).is_plain)
+    }
+
     /// Returns whether there may be something in a text.
     pub(crate) fn may_match(&self, text: &str) -> bool {
         match protected::nothing_is_protected() && self.options.is_none() {
@@ -257,6 +282,28 @@ impl Sanitizer {
             Some(options) if options.is_sensitive_key(key) => KeyClass::Sensitive,
             _ => class,
         }
+    }
+
+    /// Returns what a key says about its value, and whether it is written as it is.
+    #[inline]
+    pub(crate) fn read_key(&self, key: &str) -> KeyFacts {
+        let facts = KeyFacts::of_recent(key);
+        match protected::nothing_is_protected() && self.options.is_none() {
+            true => facts,
+            false => self.read_key_with_options(key, facts),
+        }
+    }
+
+    #[inline(never)]
+    fn read_key_with_options(&self, key: &str, KeyFacts { class, is_plain }: KeyFacts) -> KeyFacts {
+        let Some(options) = &self.options else {
+            return KeyFacts {
+                class,
+                is_plain: is_plain && protected::find_protected(key).is_empty(),
+            };
+        };
+        let class = if options.is_sensitive_key(key) { KeyClass::Sensitive } else { class };
+        KeyFacts { class, is_plain: is_plain && self.find(key).is_none() }
     }
 
     /// Returns the outermost place, for a document that may have allowed paths.

@@ -103,6 +103,25 @@ impl Candidates {
         }
     }
 
+    /// Returns whether a text of at most [`SPAN`] bytes has no candidates.
+    #[inline]
+    pub(in super::super) fn are_none(filter: &Prefilter, bytes: &[u8]) -> bool {
+        match &filter.first_look {
+            #[cfg(target_arch = "x86_64")]
+            FirstLook::Avx512(tables) if bytes.len() < SPAN => {
+                // SAFETY: the machine has the instructions that `detect` checks.
+                #[allow(unsafe_code)]
+                let block = unsafe { avx512::scan_short_text(filter, tables, bytes) };
+                block.is_empty()
+            }
+            FirstLook::Pairs(table) if bytes.len() < SPAN => {
+                let (mut pairs, none) = (PairState::starting_at(0), CandidateBlock::default());
+                filter.scan_pairs(table, bytes, 0, &mut pairs, none).is_empty()
+            }
+            _ => false,
+        }
+    }
+
     /// Returns the next candidate. `edge` is the beginning of the segment: text before it does not
     /// count.
     #[inline]

@@ -78,6 +78,13 @@ impl<'t> Matches<'t> {
         Some(Self::with_candidates(candidates, text, rules, precise))
     }
 
+    /// Returns whether no match can begin anywhere.
+    #[inline]
+    pub(super) fn are_none(text: &str, rules: &RuleSet) -> bool {
+        rules.filter.is_plainly_clean(text.as_bytes())
+            || Candidates::are_none(&rules.filter, text.as_bytes())
+    }
+
     fn with_candidates(
         candidates: Candidates,
         text: &'t str,

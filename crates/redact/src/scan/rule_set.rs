@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::earlier_match_if_any;
+use super::{Matches, earlier_match_if_any};
 use crate::prefilter::{PLACE, Prefilter, TriggerPattern, VENDOR_NUMBER};
 use crate::rules::{self, NUMBERS, Rule, RuleText, Trigger, vendor_token_at};
 use crate::{Kind, Match};
@@ -50,6 +50,23 @@ impl RuleSet {
     #[inline]
     pub(crate) fn defaults() -> &'static Self {
         &DEFAULT
+    }
+
+    /// Returns whether a few bytes of a text say that it has no match.
+    #[inline]
+    pub(crate) fn is_tiny_and_clean(&self, text: &str) -> bool {
+        self.filter.is_plainly_clean(text.as_bytes())
+    }
+
+    /// Returns whether a text is short and no match can begin anywhere in it.
+    #[inline]
+    pub(crate) fn is_plainly_clean(&self, text: &str) -> bool {
+        Matches::are_none(text, self)
+    }
+
+    /// Returns whether a match may begin anywhere in a text.
+    pub(crate) fn may_match(&self, text: &str) -> bool {
+        Matches::new(text, self, false).is_some()
     }
 
     /// Returns the places at which the filter finds candidates, by vectors and byte for byte.

@@ -32,6 +32,7 @@ use super::digits::is_microseconds;
 use super::keys::{KeyClass, is_flag_name, is_manifest_data};
 use super::looks::{has_secret_form, is_argument_secret};
 use super::names::SecretForm;
+use super::recent_keys::KeyFacts;
 use super::{Kind, Place, Sanitizer};
 
 /// What holds for a value and for everything inside it.
@@ -152,6 +153,7 @@ pub struct Slot {
     is_of_pair: bool,
     /// Whether a text that is a type says something.
     may_be_type: bool,
+    has_plain_key: bool,
 }
 
 impl Slot {
@@ -230,6 +232,12 @@ impl Slot {
         self.fate == Fate::Name
             || matches!(self.class, KeyClass::Flag | KeyClass::VariableFlag)
             || self.is_element() && (text.starts_with('-') || self.may_be_type && is_type(text))
+    }
+
+    /// Whether the key of the value is plainly written as it is, and no number of another key depends on it.
+    #[inline]
+    pub fn has_plain_key(&self) -> bool {
+        self.has_plain_key
     }
 
     /// Whether the value is an element of a list.
@@ -378,12 +386,22 @@ impl Frame {
     #[inline]
     pub fn member(&mut self, sanitizer: &Sanitizer, key: &str) -> Slot {
         let place = sanitizer.enter(self.below.place, key);
-        let mut slot = Slot { below: Inherited { place, ..self.below }, ..Slot::default() };
+        let below = Inherited { place, ..self.below };
         if place.is_allowed {
-            return slot;
+            return Slot { below, ..Slot::default() };
         }
-        slot.class = sanitizer.classify(key);
+        let KeyFacts { class, is_plain } = sanitizer.read_key(key);
+        let slot = Slot { below, class, has_plain_key: is_plain, ..Slot::default() };
         // Most keys say nothing.
+        match class == KeyClass::Plain && below.within == Within::Document {
+            true => slot,
+            false => self.applied_key(key, slot),
+        }
+    }
+
+    /// Returns the slot of a member whose key, or the object around it, says something.
+    #[inline(never)]
+    fn applied_key(&mut self, key: &str, mut slot: Slot) -> Slot {
         if slot.class != KeyClass::Plain {
             self.apply_key_class(key, &mut slot);
         }
