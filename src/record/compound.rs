@@ -158,6 +158,7 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
         Ok(())
     }
 
+    #[inline]
     pub(super) fn member<T: ?Sized + Serialize>(
         &mut self,
         key: &str,
@@ -174,6 +175,7 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
         self.value(value)
     }
 
+    #[inline]
     pub(super) fn key(&mut self, key: &str) -> Result<(), EncodeFailed> {
         if self.next != NextPart::Key {
             return Err(self.fail_misused());
@@ -187,6 +189,7 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
         self.encoder.write_key(key, &mut self.frame, &mut self.numbers)
     }
 
+    #[inline]
     fn value<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), EncodeFailed> {
         match replace(&mut self.next, NextPart::Key) {
             NextPart::Key | NextPart::Private(_) => Err(self.fail_misused()),

@@ -87,7 +87,7 @@ pub(crate) fn encode_event<'c>(
     head: &EventHead,
     chain: &'c mut Chain<'_>,
     rules: EncodeRules<'c>,
-    counts: &mut Redactions,
+    counts: &'c mut Redactions,
 ) -> Result<EncodeOutcome, NoMemory> {
     run_encoder(chain, rules.sanitizer, counts, |encoder| {
         encoder.user_names = Some(rules.user_names);
@@ -103,7 +103,7 @@ pub(crate) fn encode_event_head<'c>(
     head: &EventHead,
     chain: &'c mut Chain<'_>,
     rules: EncodeRules<'c>,
-    counts: &mut Redactions,
+    counts: &'c mut Redactions,
 ) -> Result<EncodeOutcome, NoMemory> {
     run_encoder(chain, rules.sanitizer, counts, |encoder| {
         (encoder.user_names, encoder.cap) = (Some(rules.user_names), NAME_BYTES_MIN);
@@ -122,16 +122,17 @@ pub(crate) fn encode_event_head<'c>(
 fn run_encoder<'c, 'r>(
     chain: &'c mut Chain<'r>,
     sanitizer: &'c Sanitizer,
-    counts: &mut Redactions,
+    counts: &'c mut Redactions,
     write: impl FnOnce(&mut Encoder<'c, 'r>) -> Result<(), EncodeFailed>,
 ) -> Result<EncodeOutcome, NoMemory> {
-    let mut encoder = Encoder::new(chain, sanitizer);
+    let saved = counts.saved();
+    let mut encoder = Encoder::new(chain, sanitizer, counts);
     let start = encoder.sink.chain.mark();
     if write(&mut encoder).is_err() {
         encoder.sink.chain.rewind(start);
+        encoder.counts.restore(saved);
         return Err(NoMemory);
     }
-    counts.merge(&encoder.counts);
     Ok(encoder.outcome)
 }
 
@@ -150,13 +151,17 @@ impl Encoder<'_, '_> {
         if event.event_type.code() == u8::MAX {
             self.write_name(|encoder| {
                 let (sink, name) = (&mut encoder.sink, event.event_type.name());
-                with_event_type_name(name, encoder.sanitizer, &mut encoder.counts, |name| {
+                with_event_type_name(name, encoder.sanitizer, encoder.counts, |name| {
                     sink.put_string(name)
                 })
             })?;
         }
-        self.write_name(|encoder| encoder.write_text(event.agent, cap))?;
-        self.write_name(|encoder| encoder.write_text(event.action, cap))?;
+        for name in [event.agent, event.action] {
+            match name.len() <= cap && self.sanitizer.is_plain_name(name) {
+                true => self.sink.put_string(name)?,
+                false => self.write_name(|encoder| encoder.write_text(name, cap))?,
+            }
+        }
         if head.marks_content {
             self.write_content_names(event.content)?;
         }
@@ -165,13 +170,14 @@ impl Encoder<'_, '_> {
 
     /// Writes the names of content as the data has them: redacted. That is counted where they are members.
     fn write_content_names(&mut self, names: &[&str]) -> Result<(), EncodeFailed> {
-        let counts = std::mem::take(&mut self.counts);
+        let counts = self.counts.saved();
         self.sink.put(&[SEQ])?;
         for name in names {
             let (mut frame, mut numbers) = (self.data_slot().object(), KeyNumbers::default());
             self.write_name(|encoder| encoder.write_key(name, &mut frame, &mut numbers))?;
         }
-        (self.counts, self.slot) = (counts, Slot::default());
+        self.counts.restore(counts);
+        self.slot = Slot::default();
         self.sink.put(&[END])
     }
 
@@ -197,19 +203,16 @@ impl Encoder<'_, '_> {
         rules: EncodeRules<'_>,
     ) -> Result<(), EncodeFailed> {
         let (start, outcome) = (self.sink.chain.mark(), self.outcome);
-        let head_counts = std::mem::take(&mut self.counts);
+        let head_counts = self.counts.saved();
         let mut is_last = false;
         loop {
             match self.try_event_payloads(event, rules, is_last) {
                 Err(_) if self.sink.stop == Some(EncodeStop::Limit) && !is_last => {}
-                ended => {
-                    self.counts.merge(&head_counts);
-                    return ended;
-                }
+                ended => return ended,
             }
             self.sink.chain.rewind(start);
             self.sink.stop = None;
-            self.counts = Redactions::default();
+            self.counts.restore(head_counts.clone());
             self.outcome = outcome;
             is_last = self.cap == CAP_BYTES_MIN;
             self.cap = self.next_string_cap();
@@ -256,15 +259,24 @@ impl Encoder<'_, '_> {
 
     /// Writes a value with `write`. In the last attempt a member of the payload's root that does not
     /// fit, or that is not short, becomes a placeholder.
+    #[inline]
     pub(super) fn write_bounded_member(
         &mut self,
         write: impl FnOnce(&mut Self) -> Result<(), EncodeFailed>,
     ) -> Result<(), EncodeFailed> {
-        if self.root_end == usize::MAX || self.depth != 1 {
-            return write(self);
+        match self.root_end == usize::MAX || self.depth != 1 {
+            true => write(self),
+            false => self.write_short_member(write),
         }
+    }
+
+    #[cold]
+    fn write_short_member(
+        &mut self,
+        write: impl FnOnce(&mut Self) -> Result<(), EncodeFailed>,
+    ) -> Result<(), EncodeFailed> {
         let (start, before) = (self.sink.chain.mark(), self.sink.chain.len());
-        let counts = self.counts.clone();
+        let counts = self.counts.saved();
         let written = write(self);
         let reached = self.sink.chain.len();
         if !matches!(self.sink.stop, None | Some(EncodeStop::Limit))
@@ -282,12 +294,12 @@ impl Encoder<'_, '_> {
     pub(super) fn give_up(
         &mut self,
         start: ChainMark,
-        counts: Redactions,
+        counts: Option<Redactions>,
         bytes: usize,
     ) -> Result<DisplayText, EncodeFailed> {
         self.sink.chain.rewind(start);
         self.sink.stop = None;
-        self.counts = counts;
+        self.counts.restore(counts);
         self.outcome.truncated = true;
         DisplayText::new(format_args!("[TRUNCATED:{bytes}]"))
     }
@@ -382,17 +394,16 @@ impl Encoder<'_, '_> {
             return self.write_payload(tag, payload);
         }
         let (start, before) = (self.sink.chain.mark(), self.sink.chain.len());
-        let counts = std::mem::take(&mut self.counts);
+        let counts = self.counts.saved();
         let written = self.write_payload(tag, payload);
         if self.sink.stop == Some(EncodeStop::Memory) {
             return Err(EncodeFailed);
         }
         let reached = self.sink.chain.len();
         if written.is_err() || self.sink.chain.limit() - reached < room {
-            let text = self.give_up(start, Redactions::default(), reached - before)?;
+            let text = self.give_up(start, counts, reached - before)?;
             self.write_placeholder(text.as_str())?;
         }
-        self.counts.merge(&counts);
         Ok(())
     }
 }
@@ -408,7 +419,7 @@ fn event_head_bytes(event: &AuditEvent<'_>, head: &EventHead) -> [u8; HEAD_BYTES
         (flag::ERROR, event.error.is_some()),
         (flag::CONTENT, head.marks_content),
     ];
-    let set = flags.iter().filter(|(_, is_set)| *is_set).fold(0, |all, (flag, _)| all | flag);
+    let set = flags.iter().fold(0, |all, (flag, is_set)| all | flag * u8::from(*is_set));
     let mut bytes = [0; HEAD_BYTES];
     let has_others = if head.has_others { HAS_OTHERS } else { 0 };
     let state = event.status as u8 | (head.kept as u8) << KEPT_SHIFT | has_others;

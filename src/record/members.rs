@@ -76,7 +76,8 @@ impl EncodedMembers {
         chain: &mut Chain<'_>,
         sanitizer: &Sanitizer,
     ) -> Self {
-        let mut encoder = Encoder::new(chain, sanitizer);
+        let mut counts = Redactions::default();
+        let mut encoder = Encoder::new(chain, sanitizer, &mut counts);
         // The members will be inside an object.
         encoder.depth = 1;
         let half = encoder.sink.chain.limit() / 2;
@@ -88,8 +89,8 @@ impl EncodedMembers {
                 break;
             }
         }
-        let (counts, outcome) = (encoder.counts, encoder.outcome);
-        let counts = (counts.total() > 0).then(|| Box::new(counts));
+        let outcome = encoder.outcome;
+        let counts = counts.saved().map(Box::new);
         Self { bytes: chain.to_vec(), counts, outcome }
     }
 }
@@ -167,7 +168,7 @@ impl Encoder<'_, '_> {
         }
         let start = self.sink.chain.mark();
         let (depth, wrappers) = (self.depth, self.wrappers);
-        let before = self.counts.clone();
+        let before = self.counts.saved();
         let encoded = catch_unwind(AssertUnwindSafe(|| value.encode(self)));
         let is_whole = matches!(encoded, Ok(Ok(()))) && self.depth == depth;
         if let Err(panic) = encoded {
@@ -180,7 +181,7 @@ impl Encoder<'_, '_> {
             None | Some(EncodeStop::Broken) => {
                 self.sink.stop = None;
                 self.sink.chain.rewind(start);
-                self.counts = before;
+                self.counts.restore(before);
                 self.outcome.unserializable = true;
                 self.sink.put_string("[UNSERIALIZABLE]")
             }
@@ -196,7 +197,7 @@ impl Encoder<'_, '_> {
         numbers: &mut KeyNumbers,
     ) -> Result<(), EncodeFailed> {
         let (start, before) = (self.sink.chain.mark(), self.sink.chain.len());
-        let counts = self.counts.clone();
+        let counts = self.counts.saved();
         let written = self.write_member(name, value, frame, numbers);
         if written.is_ok() {
             return written;
@@ -212,7 +213,7 @@ impl Encoder<'_, '_> {
 
     /// Writes the text of a value's `Debug`, without what follows the name of a sensitive field.
     fn write_debug_member(&mut self, value: &dyn fmt::Debug) -> Result<(), EncodeFailed> {
-        let text = debug::redacted(value, self.sanitizer, &mut self.counts).ok_or(EncodeFailed)?;
+        let text = debug::redacted(value, self.sanitizer, self.counts).ok_or(EncodeFailed)?;
         self.write_text(&text, self.cap)
     }
 }

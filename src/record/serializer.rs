@@ -44,7 +44,7 @@ pub(crate) struct Encoder<'c, 'r> {
     pub(super) is_user: bool,
     /// Which of the members that events have beside their payloads are in `data`.
     pub(super) seen: SeenMembers,
-    pub(super) counts: Redactions,
+    pub(super) counts: &'c mut Redactions,
     pub(super) outcome: EncodeOutcome,
     /// The number of open containers in the payload.
     pub(super) depth: usize,
@@ -66,7 +66,11 @@ pub(crate) struct Encoder<'c, 'r> {
 }
 
 impl<'c, 'r> Encoder<'c, 'r> {
-    pub(super) fn new(chain: &'c mut Chain<'r>, sanitizer: &'c Sanitizer) -> Self {
+    pub(super) fn new(
+        chain: &'c mut Chain<'r>,
+        sanitizer: &'c Sanitizer,
+        counts: &'c mut Redactions,
+    ) -> Self {
         Self {
             sink: Sink { chain, stop: None },
             sanitizer,
@@ -74,7 +78,7 @@ impl<'c, 'r> Encoder<'c, 'r> {
             is_in_data: false,
             is_user: false,
             seen: SeenMembers::default(),
-            counts: Redactions::default(),
+            counts,
             outcome: EncodeOutcome::default(),
             depth: 0,
             wrappers: 0,
@@ -146,7 +150,7 @@ impl<'c, 'r> Encoder<'c, 'r> {
         payload: &dyn Payload,
     ) -> Result<(), EncodeFailed> {
         let start = self.sink.chain.mark();
-        let before = take(&mut self.counts);
+        let before = self.counts.saved();
         self.sink.put(&[tag])?;
         (self.depth, self.wrappers) = (0, 0);
         let encoded = catch_unwind(AssertUnwindSafe(|| payload.encode(self)));
@@ -161,12 +165,11 @@ impl<'c, 'r> Encoder<'c, 'r> {
             None | Some(EncodeStop::Broken) => {
                 self.sink.stop = None;
                 self.sink.chain.rewind(start);
-                self.counts = Redactions::default();
+                self.counts.restore(before);
                 self.outcome.unserializable = true;
                 self.write_placeholder("[UNSERIALIZABLE]")?;
             }
         }
-        self.counts.merge(&before);
         Ok(())
     }
 
@@ -178,6 +181,7 @@ impl<'c, 'r> Encoder<'c, 'r> {
     }
 
     /// Writes a value inside another. An error here is final, even if the impl around it continues.
+    #[inline]
     pub(super) fn write_nested_value<T: ?Sized + Serialize>(
         &mut self,
         value: &T,
@@ -227,15 +231,16 @@ impl<'c, 'r> Encoder<'c, 'r> {
     ) -> Result<(), EncodeFailed> {
         self.slot = frame.member(self.sanitizer, key);
         self.is_user = self.is_in_data && self.depth == 1 && self.seen.note_member(key);
-        if KeyNumbers::is_plain(self.sanitizer, key) || self.sanitizer.leaves(frame.place(), key) {
+        if self.slot.has_plain_key() || self.sanitizer.leaves(frame.place(), key) {
             return self.sink.put_string(key);
         }
         let mut gather = StringGatherer::new(&mut self.sink);
-        numbers.write_key(self.sanitizer, key, &mut self.counts, &mut |piece| gather.add(piece));
+        numbers.write_key(self.sanitizer, key, self.counts, &mut |piece| gather.add(piece));
         gather.finish()
     }
 
     /// Begins a container. If it is too deep, writes a placeholder instead and returns `false`.
+    #[inline]
     pub(super) fn begin_container(&mut self, tag: u8) -> Result<bool, EncodeFailed> {
         let shape = if tag == SEQ { Shape::List } else { Shape::Object };
         if self.depth == DEPTH_MAX {
@@ -338,6 +343,7 @@ impl<'e, 'c, 'r> Serializer for &'e mut Encoder<'c, 'r> {
         self.serialize_u64(v.into())
     }
 
+    #[inline]
     fn serialize_u64(self, v: u64) -> Result<(), EncodeFailed> {
         if self.slot.may_be_card() && self.redact_card_number(v)? {
             return Ok(());
@@ -363,6 +369,7 @@ impl<'e, 'c, 'r> Serializer for &'e mut Encoder<'c, 'r> {
         }
     }
 
+    #[inline]
     fn serialize_f64(self, v: f64) -> Result<(), EncodeFailed> {
         if self.slot.may_be_card() && self.redact_card_number(format_args!("{v:?}"))? {
             return Ok(());

@@ -16,6 +16,21 @@ impl Encoder<'_, '_> {
     #[inline]
     pub(super) fn write_text(&mut self, text: &str, cap: usize) -> Result<(), EncodeFailed> {
         self.text_start = self.sink.chain.len();
+        let is_left_to_rules =
+            !self.is_user && self.slot.fate() == Fate::Read && !self.slot.takes_note(text);
+        if is_left_to_rules
+            && text.len() <= cap
+            && !may_begin_json(text)
+            && self.sanitizer.is_plainly_clean(text)
+        {
+            return self.sink.put_string(text);
+        }
+        self.write_text_to_read(text, cap)
+    }
+
+    /// Writes one string that is not plainly clean.
+    #[inline(never)]
+    fn write_text_to_read(&mut self, text: &str, cap: usize) -> Result<(), EncodeFailed> {
         if self.is_user && self.write_user_name(text)? {
             return Ok(());
         }
@@ -30,18 +45,15 @@ impl Encoder<'_, '_> {
         {
             return self.sink.put_string(text);
         }
-        // The first bytes of a JSON text, or of what may precede one.
-        let may_be_json =
-            matches!(text.as_bytes().first(), Some(b'{' | b'[' | b'"' | b'`' | ..=b' ' | 0x7F..));
-        if may_be_json && let Some(redacted) = redact_nested(self.sanitizer, text, &mut self.counts)
-        {
+        let may_be_json = may_begin_json(text);
+        if may_be_json && let Some(redacted) = redact_nested(self.sanitizer, text, self.counts) {
             return self.write_redacted_json(&redacted, cap);
         }
         let matches = self.sanitizer.find(text);
         // Any other text may have JSON inside, if a rule matches in it.
         if !may_be_json
             && matches.is_some()
-            && let Some(redacted) = redact_nested(self.sanitizer, text, &mut self.counts)
+            && let Some(redacted) = redact_nested(self.sanitizer, text, self.counts)
         {
             return self.write_redacted_json(&redacted, cap);
         }
@@ -134,6 +146,12 @@ impl Encoder<'_, '_> {
         let kept = &text[..end];
         self.write_redacted_text(kept, self.sanitizer.matches(kept), marker.as_str())
     }
+}
+
+/// Returns whether a text begins like JSON, or like what may precede it.
+#[inline]
+fn may_begin_json(text: &str) -> bool {
+    matches!(text.as_bytes().first(), Some(b'{' | b'[' | b'"' | b'`' | ..=b' ' | 0x7F..))
 }
 
 /// Returns the index at which `text` must end so that its redacted form has at most `cap` bytes.

@@ -31,12 +31,6 @@ impl Default for KeyNumbers {
 const KEPT_MAX: u32 = 999_999_999;
 
 impl KeyNumbers {
-    /// Returns whether the key is written as it is, and no number depends on it.
-    #[inline]
-    pub fn is_plain(sanitizer: &Sanitizer, key: &str) -> bool {
-        sanitizer.find(key).is_none() && !key.contains('[')
-    }
-
     /// Writes the redacted key in pieces, unescaped, through `put`.
     pub fn write_key(
         &mut self,
