@@ -18,7 +18,7 @@ use crate::ui::complain_on_stderr;
 
 /// Run a program within a trace, and record its start, its end and its exit code.
 #[derive(Clone, Debug, clap::Args)]
-#[command(after_help = AFTER_HELP, after_long_help = help_with_environment(AFTER_HELP))]
+#[command(after_help = AFTER_HELP, after_long_help = help_with_environment(AFTER_HELP, &["Alerts"]))]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     dir: LogDir,
