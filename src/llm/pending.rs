@@ -100,7 +100,7 @@ impl PendingCall {
             self.answer.as_ref().is_some_and(|answer| answer.progress.has_known_end);
         let is_cut = chunks == 0 || has_known_end && !self.has_ended();
         let message =
-            || format!("the stream ended after {}, without its last one", count_chunks(chunks));
+            || format!("the stream ended after {}, before its end marker", count_chunks(chunks));
         is_cut.then(|| ErrorDetail::new("incomplete", message()))
     }
 

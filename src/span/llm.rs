@@ -28,8 +28,8 @@ pub trait CallError<Kind> {
 /// What [`LlmCall::call`] reads of an answer, or [`LlmCall::stream`] of a chunk: the `Ok` of a
 /// [`Result`], a JSON value, or a text that contains JSON.
 ///
-/// The text of a chunk is the data of a server-sent event, or whole events. A stream of other items becomes one of
-/// these by its `map`. The compiler infers `Kind`.
+/// The text of a chunk is the data of a server-sent event, or whole events. A stream of other items
+/// becomes one of these by its `map`. The compiler infers `Kind`.
 pub trait CallItem<Kind> {
     /// Returns the answer or the chunk as its provider writes it, unless the item is an error.
     fn answer(&self) -> Option<impl Serialize>;
@@ -82,7 +82,6 @@ macro_rules! items_without_error {
 
 items_without_error!(Value, String, &str);
 
-/// A model call that is recorded when its answer has come.
 impl LlmCall<'_> {
     /// Runs the future of a client's call, and records the call once, at its end.
     ///
@@ -91,7 +90,8 @@ impl LlmCall<'_> {
     /// is `timeout`. If the future is dropped before its end, the error's type is `cancelled`.
     ///
     /// The span of the call is the current one while the future runs. The duration is that of the
-    /// future. A duration, a status, an error, an answer and a completion that were set before have no effect.
+    /// future. A duration, a status, an error, an answer and a completion that were set before have no
+    /// effect. A prompt is copied if it is set.
     ///
     /// # Examples
     ///
@@ -120,19 +120,21 @@ impl LlmCall<'_> {
         async move {
             let mut recorded = pin!(Recorded::new(future, recording));
             let look = |recording: &mut Recording, output: &F::Output| {
-                recording.see(output, None, Some(read_item));
+                recording.add_item(output, None, Some(read_item));
                 recording.end();
             };
             poll_fn(|cx| recorded.as_mut().poll_with(cx, F::poll, look)).await
         }
     }
 
-    /// Records a stream of chunks as one event, at its end. The items pass unchanged and without delay.
+    /// Records a stream of chunks as one event, at its end. The items pass unchanged and without
+    /// delay.
     ///
-    /// `data` has the number of `chunks`, `first_token_ms`, and the `finish_reasons`. The first token is the
-    /// first chunk with a text, reasoning or a tool call. The usage of all chunks is read as their provider means it. If there
-    /// is none, the event has no tokens, and [`AuditLogger::unmetered`](crate::AuditLogger::unmetered)
-    /// counts it. Ask OpenAI for it by `stream_options.include_usage`.
+    /// `data` has the number of `chunks`, `first_token_ms` and the `finish_reasons`. The first token is
+    /// the first chunk with a text, reasoning or a tool call. The usage of all chunks is read as their
+    /// provider means it. If there is none, the event has no tokens, and
+    /// [`AuditLogger::unmetered`](crate::AuditLogger::unmetered) counts it. Ask OpenAI for it by
+    /// `stream_options.include_usage`.
     ///
     /// | the stream | the event | error |
     /// |---|---|---|
@@ -142,12 +144,17 @@ impl LlmCall<'_> {
     /// | ends before | `llm.error` | `incomplete` |
     /// | panics | `llm.error` | `panic` |
     ///
-    /// The end marker is the finish reason of each choice of OpenAI and those with its shape, the finish reason of each candidate of
-    /// Gemini, `message_stop` of Anthropic, `messageStop` of Bedrock, `message-end` of Cohere, and `response.completed`,
-    /// `response.incomplete` or `response.failed` of OpenAI's responses. Chunks of other shapes have no end marker: their stream is whole when it ends.
+    /// The end marker is:
     ///
-    /// Times count from this call. If the request is sent before it, use [`call_stream`](Self::call_stream).
-    /// The completion is not recorded. What else is said at [`call`](Self::call) also holds for streams.
+    /// - the finish reason of each choice of OpenAI and of those with its shape, or `[DONE]`
+    /// - `response.completed`, `response.incomplete` or `response.failed` of OpenAI's responses
+    /// - `message_stop` of Anthropic, `messageStop` of Bedrock, `message-end` of Cohere
+    /// - the finish reason of each candidate of Gemini
+    ///
+    /// Chunks of other shapes have no end marker. Their stream is whole when it ends.
+    ///
+    /// Times count from here. If the request is sent before, take [`call_stream`](Self::call_stream)
+    /// instead. The completion is not recorded. The rest is as with [`call`](Self::call).
     ///
     /// # Examples
     ///
@@ -191,10 +198,11 @@ impl LlmCall<'_> {
         RecordedStream::new(stream, recording, Some(read_item))
     }
 
-    /// Runs the future that opens a stream, and records both as one call; see [`stream`](Self::stream).
+    /// Runs the future that opens a stream, and records both as one call; see
+    /// [`stream`](Self::stream).
     ///
-    /// Times count from here, so that the time to the first token includes the request. If there is an error instead of a
-    /// stream, the event is an `llm.error` as of [`call`](Self::call).
+    /// Times count from here, so the time to the first token includes the request. If the future
+    /// returns an error, the event is an `llm.error`, as with [`call`](Self::call).
     pub fn call_stream<F, S, E, Kind, Chunk>(
         self,
         future: F,

@@ -86,7 +86,7 @@ impl Recording {
     }
 
     /// Looks at an item before it goes to the caller.
-    pub(super) fn see<T>(
+    pub(super) fn add_item<T>(
         &mut self,
         item: &T,
         error_of: Option<ErrorOf<T>>,

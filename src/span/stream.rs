@@ -95,7 +95,7 @@ impl<S: Stream> RecordedStream<S> {
     }
 
     /// Sets the function that says whether an item is an error. The first error among the items
-    /// becomes that of the event.
+    /// becomes that of the event, without its snapshot and its environment.
     pub fn error_of(mut self, error: fn(&S::Item) -> Option<ErrorDetail<'static>>) -> Self {
         self.error_of = Some(error);
         self
@@ -109,7 +109,7 @@ impl<S: Stream> Stream for RecordedStream<S> {
         let this = self.project();
         let (error_of, read) = (*this.error_of, *this.read);
         this.recorded.poll_with(cx, S::poll_next, |recording, item| match item {
-            Some(item) => recording.see(item, error_of, read),
+            Some(item) => recording.add_item(item, error_of, read),
             None => recording.end(),
         })
     }

@@ -116,7 +116,7 @@ async fn every_failure_has_its_reason() {
             3,
             true,
             "error",
-            "the stream ended after 3 chunks, without its last one",
+            "the stream ended after 3 chunks, before its end marker",
         ),
         ("spoilt", LONG, 1, 2, true, "error", "overloaded"),
     ];
