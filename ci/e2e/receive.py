@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Sends what no client should to `llm-audit receive`, kills it under load, and exports with OpenTelemetry's SDK.
 
-usage: receive.py malformed|kills|sdk LLM_AUDIT DIR
+usage: receive.py kills|sdk LLM_AUDIT DIR
+       receive.py malformed LLM_AUDIT DIR REQUESTS
 """
 
 import gzip
@@ -20,7 +21,6 @@ from pathlib import Path
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 
-MALFORMED = 1_000
 KILLS = 5
 # What all requests together may take: bodies, decoded requests, the queue, and the program itself.
 MEMORY_MIB_MAX = 448
@@ -221,7 +221,7 @@ def slow_body(receiver):
     return receiver.send(head_of("/v1/logs", 1_000) + b"x")
 
 
-def check_malformed(program, folder):
+def check_malformed(program, folder, requests):
     receiver = Receiver(program, folder)
     draw = random.Random(21)
     cases = malformed_cases(draw)
@@ -238,7 +238,7 @@ def check_malformed(program, folder):
             wrong.append((number, getattr(case, "__name__", "post"), number % len(cases), status, right))
 
     with ThreadPoolExecutor(16) as senders:
-        list(senders.map(one, range(MALFORMED)))
+        list(senders.map(one, range(int(requests))))
     assert not wrong, wrong[:10]
     assert receiver.process.poll() is None
     assert receiver.health() == "ok"
@@ -248,7 +248,7 @@ def check_malformed(program, folder):
     assert accounting["emitted"] == accounting["written"], accounting
     assert peak < MEMORY_MIB_MAX * MIB, f"{peak / MIB:.0f} MiB"
     statuses = ", ".join(f"{status}: {count}" for status, count in sorted(seen.items(), key=str))
-    print(f"receive: {MALFORMED} malformed requests, by status: {statuses}; peak {peak / MIB:.0f} MiB")
+    print(f"receive: {requests} malformed requests, by status: {statuses}; peak {peak / MIB:.0f} MiB")
 
 
 def check_kills(program, folder):
