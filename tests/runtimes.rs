@@ -413,6 +413,8 @@ fn an_operation_shares_its_span_and_all_else_is_below() {
         EventType::ToolCall,
         EventType::ToolResult,
         EventType::ToolError,
+        EventType::EvalResult,
+        EventType::FeedbackGiven,
     ];
     let own = [
         EventType::AgentRoute,

@@ -674,9 +674,9 @@ fn an_evaluation_has_the_ids_of_the_operation_around_it() {
         let lines = recorded_by(&seen, || {
             let chat = info_span!("chat", gen_ai.operation.name = "chat", user.id = "u-1");
             chat.in_scope(|| {
-                tracing::event!(
+                event!(
                     name: "gen_ai.evaluation.result",
-                    tracing::Level::INFO,
+                    Level::INFO,
                     gen_ai.evaluation.name = "faithfulness",
                     gen_ai.evaluation.score.value = 0.25,
                     gen_ai.evaluation.score.label = "fail",
