@@ -64,6 +64,9 @@ pub(crate) struct EventData<'a> {
     pub(crate) total: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) arguments: Option<&'a Value>,
+    /// The arguments again: if the tool fails they are the snapshot of the error, which has its own setting.
+    #[serde(skip)]
+    pub(crate) input: Option<&'a Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) result: Option<&'a Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -120,43 +123,24 @@ impl Recorder {
         };
     }
 
-    /// Records an event that did not fail.
+    /// Records a run, a choice of a model, or a tool call.
     pub(crate) fn record(
         &self,
         event_type: EventType<'_>,
         action: &str,
-        span: (&TraceContext, Option<Duration>),
+        (context, latency): (&TraceContext, Option<Duration>),
         data: &EventData<'_>,
+        failure: Option<&Failure>,
     ) {
-        self.emit(&self.event(event_type, action, span).data(data).content(&CONTENT));
-    }
-
-    /// Records a run or a tool call that failed.
-    pub(crate) fn record_failure(
-        &self,
-        event_type: EventType<'_>,
-        action: &str,
-        span: (&TraceContext, Option<Duration>),
-        data: &EventData<'_>,
-        failure: (&Failure, Option<&Value>),
-    ) {
-        let (failure, input) = failure;
+        let mut event = AuditEvent::new(event_type, &self.agent, action).span(context);
+        event = latency.map_or(event, |latency| event.latency(latency));
+        event = event.data(data).content(&CONTENT);
+        let Some(failure) = failure else { return self.emit(&event) };
         let mut error = failure.detail();
-        if let Some(input) = input {
+        if let Some(input) = data.input {
             error = error.input_snapshot(input);
         }
-        let event = self.event(event_type, action, span).data(data).content(&CONTENT);
         self.emit(&event.status(failure.status()).error(&error));
-    }
-
-    fn event<'a>(
-        &'a self,
-        event_type: EventType<'a>,
-        action: &'a str,
-        (context, latency): (&'a TraceContext, Option<Duration>),
-    ) -> AuditEvent<'a> {
-        let event = AuditEvent::new(event_type, &self.agent, action).span(context);
-        latency.map_or(event, |latency| event.latency(latency))
     }
 
     fn emit(&self, event: &AuditEvent<'_>) {

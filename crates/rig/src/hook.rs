@@ -39,6 +39,8 @@ impl AuditHook {
     }
 
     /// Records into this logger instead, which also decides whether content is captured.
+    ///
+    /// What the `tracing` layer records goes to the layer's logger.
     pub fn logger(mut self, logger: AuditLogger) -> Self {
         let agent = self.recorder.agent.clone();
         self.recorder = Arc::new(Recorder { agent, logger: Some(logger) });

@@ -44,8 +44,8 @@
 //!
 //! # Versions
 //!
-//! rig 0.44, 0.45 and 0.46. rig 0.44 needs Rust 1.95, the later ones need 1.97.1. Cargo takes the newest one that the
-//! compiler can build. If a program uses an older one, `cargo update rig-agent@VERSION --precise VERSION`
+//! rig 0.44, 0.45 and 0.46. rig 0.44 needs Rust 1.95, the later ones need 1.97.1. In a package of edition 2024 Cargo
+//! takes the newest one that the compiler can build. If a program uses an older one, `cargo update rig-agent@VERSION --precise VERSION`
 //! makes this package use the same.
 
 mod events;

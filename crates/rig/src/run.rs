@@ -81,6 +81,11 @@ impl Position {
         }
     }
 
+    /// Returns the context, and the time since it began.
+    fn ended(&self) -> (&TraceContext, Option<Duration>) {
+        (&self.context, Some(self.began.elapsed()))
+    }
+
     /// Tells the layer what the span lacks. Returns whether the layer records the operation.
     fn amend(&self, name: &str, amendment: &Amendment) -> bool {
         let Some(span) = &self.span else { return false };
@@ -118,7 +123,7 @@ impl Run {
         self.model = ModelName { model: label.to_owned(), ..ModelName::default() };
         let data = EventData { model: Some(label), ..EventData::default() };
         let span = self.position.context.new_span();
-        self.recorder.record(EventType::AgentRoute, "select_model", (&span, None), &data);
+        self.recorder.record(EventType::AgentRoute, "select_model", (&span, None), &data, None);
     }
 
     pub(crate) fn send_call(&mut self, prompt: impl FnOnce() -> Value) {
@@ -193,7 +198,7 @@ impl Run {
             let content = self.recorder.content(|| call.arguments.clone());
             let data = EventData { arguments: content.as_ref(), ..call.data() };
             let span = (&call.position.context, None);
-            self.recorder.record(EventType::ToolCall, tool, span, &data);
+            self.recorder.record(EventType::ToolCall, tool, span, &data, None);
         }
         self.tools.insert(id, call);
     }
@@ -219,20 +224,12 @@ impl Run {
         }
         let result = self.recorder.content(|| result);
         let data = EventData { outcome, result: result.as_ref(), ..call.data() };
-        let span = (&call.position.context, Some(call.position.began.elapsed()));
-        match &failure {
-            Some(failure) => {
-                let failure = (failure, Some(&call.arguments));
-                self.recorder.record_failure(
-                    EventType::ToolError,
-                    &call.tool,
-                    span,
-                    &data,
-                    failure,
-                );
-            }
-            None => self.recorder.record(EventType::ToolResult, &call.tool, span, &data),
-        }
+        let event_type = match failure {
+            Some(_) => EventType::ToolError,
+            None => EventType::ToolResult,
+        };
+        let span = call.position.ended();
+        self.recorder.record(event_type, &call.tool, span, &data, failure.as_ref());
     }
 
     /// Records a call that never reached its tool.
@@ -253,11 +250,11 @@ impl Run {
             tool: Some(tool),
             call_id,
             arguments: content.as_ref(),
+            input: arguments.as_ref(),
             ..EventData::default()
         };
         let span = self.position.context.new_span();
-        let failure = (failure, arguments.as_ref());
-        self.recorder.record_failure(EventType::ToolError, tool, (&span, None), &data, failure);
+        self.recorder.record(EventType::ToolError, tool, (&span, None), &data, Some(failure));
     }
 
     /// Ends a run that has its answer. `usages` are rig's, one for each call, and of calls of an earlier run
@@ -281,8 +278,7 @@ impl Run {
             completion: completion.as_ref(),
             ..EventData::default()
         };
-        let span = (&self.position.context, Some(self.position.began.elapsed()));
-        self.recorder.record(EventType::Custom("agent.invoke"), "invoke_agent", span, &data);
+        self.record_run(&data, None);
     }
 
     /// Ends a run that failed, and with it what is open.
@@ -306,9 +302,12 @@ impl Run {
             return;
         }
         let data = EventData { prompt: self.prompt.as_ref(), ..EventData::default() };
-        let span = (&self.position.context, Some(self.position.began.elapsed()));
-        let event_type = EventType::Custom("agent.invoke");
-        self.recorder.record_failure(event_type, "invoke_agent", span, &data, (failure, None));
+        self.record_run(&data, Some(failure));
+    }
+
+    fn record_run(&self, data: &EventData<'_>, failure: Option<&Failure>) {
+        let (event_type, span) = (EventType::Custom("agent.invoke"), self.position.ended());
+        self.recorder.record(event_type, "invoke_agent", span, data, failure);
     }
 
     fn cancelled(&self) -> Failure {
@@ -340,6 +339,7 @@ impl ToolCall {
         EventData {
             tool: Some(&self.tool),
             call_id: self.call_id.as_deref(),
+            input: Some(&self.arguments),
             ..EventData::default()
         }
     }
