@@ -1,4 +1,4 @@
-//! Why a run or a call failed, read from the text of rig's error.
+//! Reads why a run or a call failed from the text of rig's error.
 
 use serde_json::Value;
 

@@ -37,10 +37,11 @@
 //!
 //! # Failures
 //!
-//! The type of a provider's error is the `code`, `status` or `type` in its answer, or else the HTTP status. Other
-//! types are `http`, `truncated` (a stream that ended before the provider ended it), `cancelled`, `max_turns`,
-//! `invalid_tool_call`, and those of rig's tools. rig 0.44 tells hooks only the text of a run's error, so the type is
-//! read from that text.
+//! The type of a provider's error is the `code`, `status` or `type` in its answer, or else the HTTP status. The
+//! type is `truncated` if a stream ended before the provider ended it, and `http` if its connection broke. A run may
+//! also fail with `cancelled`, `max_turns` or `invalid_tool_call`. Errors of tools have rig's types.
+//!
+//! rig 0.44 tells hooks only the text of a run's error, so the type is read from that text.
 //!
 //! # Versions
 //!

@@ -1,4 +1,4 @@
-//! What a library's hook knows of an operation and its span does not say.
+//! Facts about an operation that a library's hook knows and its span lacks.
 
 use super::entered;
 use super::reason::FailureReason;
