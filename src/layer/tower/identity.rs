@@ -88,7 +88,7 @@ mod tests {
             (&["a=1", "enduser.id=bob,b=2"], Some("bob")),
             (&["enduser.id=bob,user.id=ann"], Some("ann")),
             (&["user.id=ann%40example.org"], Some("ann@example.org")),
-            (&["user.id=%0aann"], Some("ann")),
+            (&["user.id=%0aann"], None),
             (&["user.id=a%0ab"], None),
             (&["user.id=%ff"], None),
             (&["user.id=,user_id=ann,xuser.id=ann"], None),
