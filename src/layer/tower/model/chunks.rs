@@ -241,7 +241,7 @@ mod tests {
                 list.into(),
                 &[r#"{"a": "}{\""}"#, r#"{"b": {}}"#, r#"{"c":1}"#],
             ),
-            ("text/event-stream", events.into(), &["", r#"{"a":1}"#, "1\n2", "[DONE]"]),
+            ("text/event-stream", events.into(), &[r#"{"a":1}"#, "1\n2", "[DONE]"]),
             (
                 AWS,
                 aws.concat(),
