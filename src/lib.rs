@@ -24,8 +24,8 @@
 //! # Recording without a call of `emit`
 //!
 //! - `#[audit_span]` (feature `macros`) records the calls of a function.
-//! - `layer::tower` (features `tower`, `axum`) records the requests of a server and the calls of a
-//!   client.
+//! - `layer::tower` (features `tower`, `axum`, `reqwest`) records the requests of a server and the calls of a
+//!   client, among them those of models.
 //! - `layer::tracing` (feature `tracing`) records the spans of libraries that emit OpenTelemetry's
 //!   GenAI spans.
 //! - The package `llm-audit-rig` records the agents of rig by a hook.

@@ -73,19 +73,19 @@ use crate::recorder::{AuditLogger, Outlet};
 ///
 /// # reqwest
 ///
-/// Its client has request and response types of its own, which convert from and to those of `http`:
+/// With the feature `reqwest`, the layer is a middleware of
+/// [reqwest-middleware](https://docs.rs/reqwest-middleware/0.5) 0.5. Attempts of a middleware that
+/// retries outside of it are counted. Errors keep their type.
 ///
-/// ```text
-/// let http = reqwest::Client::new();
-/// let client = ClientLayer::new("benefits").layer(tower::service_fn(
-///     move |request: http::Request<reqwest::Body>| {
-///         let http = http.clone();
-///         async move {
-///             let answer = http.execute(request.try_into()?).await?;
-///             Ok::<http::Response<reqwest::Body>, reqwest::Error>(answer.into())
-///         }
-///     },
-/// ));
+#[cfg_attr(feature = "reqwest", doc = "```")]
+#[cfg_attr(not(feature = "reqwest"), doc = "```ignore")]
+/// use llm_audit::layer::tower::ClientLayer;
+/// use reqwest_middleware::ClientBuilder;
+///
+/// let client = ClientBuilder::new(reqwest::Client::new())
+///     .with(ClientLayer::new("benefits").model_calls())
+///     .build();
+/// # drop(client);
 /// ```
 pub struct ClientLayer<I = AsIs> {
     pub(super) settings: Arc<LayerSettings>,

@@ -2,7 +2,8 @@
 //!
 //! [`ServerLayer`] wraps any service of HTTP requests (axum, tonic, hyper). For each request it
 //! records a `request.start` and exactly one `request.end`. [`ClientLayer`] wraps any HTTP client that
-//! is a service, and records one `api.call` for each call. Both carry the trace in the headers of
+//! is a service, and records one `api.call` for each call, or what a model was asked
+//! ([`ClientLayer::model_calls`]). Both carry the trace in the headers of
 //! [W3C Trace Context](https://www.w3.org/TR/trace-context/).
 //!
 //! Both layers keep these rules:
