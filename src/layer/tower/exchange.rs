@@ -72,11 +72,6 @@ pub(super) struct SeenResponse {
 }
 
 impl Exchange {
-    /// Returns what this exchange does, as far as it is known before its end.
-    pub(super) fn expected_action(&self) -> &str {
-        self.model_call.as_ref().map_or(&self.action, |call| call.operation())
-    }
-
     /// Records that a call of a model is tried again, below the span that the attempts are in.
     pub(super) fn record_retry(&self) {
         let (Some(call), Some(attempts)) = (&self.model_call, &self.attempts) else { return };

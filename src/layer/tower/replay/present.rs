@@ -103,10 +103,12 @@ pub(in super::super) fn recorded_answer(exchange: &Exchange) -> Option<HttpAnswe
     let url = member("url").map(|url| url.as_str().map(comparable_url).into());
     let input =
         input_of([("method", member("http.method")), ("url", url), ("attempt", member("attempt"))]);
+    let call = exchange.model_call.as_ref();
+    let action = call.map_or(&*exchange.action, |call| call.operation());
     let asked = Asked {
         kind: StepKind::Http,
         agent: &sanitizer.redact_str(&exchange.settings.agent),
-        name: &sanitizer.redact_str(exchange.expected_action()),
+        name: &sanitizer.redact_str(action),
         input: Some(&input),
         above: 0,
         is_right_below: true,
