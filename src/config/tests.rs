@@ -9,6 +9,7 @@ use super::alerts::Alerts;
 use super::otlp::{Collector, Otlp, Semconv};
 use super::settings::Outputs;
 use super::*;
+use crate::context::TraceContext;
 use crate::error::Error;
 use crate::sampler::SamplingPolicy;
 use crate::sanitize::{Profile, Sanitizer};
@@ -94,6 +95,8 @@ fn every_variable_arrives() {
         ("OTEL_LOGS_EXPORTER", "None"),
         ("OTEL_TRACES_EXPORTER", "console"),
         ("AUDIT_SEMCONV", "genai-0.1"),
+        ("TRACEPARENT", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+        ("TRACESTATE", "vendor=1"),
     ])
     .unwrap();
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
@@ -148,6 +151,13 @@ fn every_variable_arrives() {
         service: "desk".to_owned(),
         cloudwatch_group: "agents".to_owned(),
         cloudwatch_stream: set("desk/1"),
+        traceparent: Traceparent::Span(
+            TraceContext::from_traceparent(
+                "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            )
+            .unwrap(),
+        ),
+        tracestate: set("vendor=1"),
         otlp: Otlp {
             metrics: Collector { headers: vec![pair("api-key", "b")], ..collector("/v1/metrics") },
             // gRPC has no path.
