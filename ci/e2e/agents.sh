@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Claude Code, Codex and Gemini CLI, which it installs, and Python clients with three instrumentations send what they
-# do to `llm-audit receive`. A stand-in plays their models, so none of them needs an account. Every call is in the log
+# Claude Code, Codex and Gemini CLI, which it installs, and Python and JavaScript clients with instrumentations send what
+# they do to `llm-audit receive`. A stand-in plays their models, so none of them needs an account. Every call is in the log
 # once, with its tokens, and the tool that the model asked for. No address is.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -13,8 +13,17 @@ npm install --silent --no-audit --no-fund --prefix "$agents" \
     @anthropic-ai/claude-code@2.1.197 @openai/codex@0.171.0 @google/gemini-cli@0.61.0
 (cd "$agents/node_modules/@anthropic-ai/claude-code" && node install.cjs >/dev/null)
 
+# A folder of its own: version 6 of the AI SDK has another name, beside version 7.
+javascript=$target/javascript
+npm install --silent --no-audit --no-fund --prefix "$javascript" \
+    ai@7.0.173 @ai-sdk/openai@4.0.118 @ai-sdk/otel@1.0.173 ai-6@npm:ai@6.0.326 ai-6-openai@npm:@ai-sdk/openai@3.0.141 \
+    openai@6.49.0 @opentelemetry/instrumentation-openai@0.21.0 @opentelemetry/api@1.9.1 \
+    @opentelemetry/sdk-node@0.223.0 @opentelemetry/exporter-trace-otlp-proto@0.223.0
+
 # What each instrumentation works with.
-make_venv genai httpx 'openai<2' opentelemetry-instrumentation-openai-v2==2.1b0 \
+make_venv genai httpx 'openai>=3.57,<4' opentelemetry-instrumentation-genai-openai==1.3b0 \
+    opentelemetry-sdk==1.45.2 opentelemetry-exporter-otlp-proto-http==1.45.2
+make_venv genai-2025 httpx 'openai<2' opentelemetry-instrumentation-openai-v2==2.1b0 \
     opentelemetry-sdk==1.36.0 opentelemetry-exporter-otlp-proto-http==1.36.0
 make_venv openllmetry httpx 'openai<2' opentelemetry-instrumentation-openai==0.62.4 \
     opentelemetry-sdk==1.45.2 opentelemetry-exporter-otlp-proto-http==1.45.2
@@ -68,12 +77,35 @@ expect() {
     [[ $seen == *"$2; "* ]] || fail "$name: expected $2, found $seen"
 }
 
-for which in genai openllmetry openinference; do
+# Expects this sum of the costs.
+costs() {
+    local name=$1 sum=$2 seen
+    seen=$("$command" cost --json --dir "$work/$name/log" | python3 -c 'import json, sys; print(json.load(sys.stdin)["total"]["cost_usd"])')
+    [[ $seen == "$sum" ]] || fail "$name: expected a cost of $sum, found $seen"
+}
+
+for which in genai genai-2025 openllmetry openinference; do
     record "$which" "$(free_port)" "$target/$which-venv/bin/python" "$PWD/ci/e2e/instrumented.py" "$which" "$model/v1"
     expect "$which" 'llm.invoke 3 60 27'
     expect "$which" 'llm.error 1'
 done
 expect openinference 'tool.result 1'
+
+for which in openai-js ai-sdk ai-sdk-6; do
+    record "$which" "$(free_port)" node "$PWD/ci/e2e/instrumented.mjs" "$which" "$javascript" "$model/v1"
+done
+expect openai-js 'llm.invoke 3 60 27'
+expect openai-js 'llm.error 1'
+for which in ai-sdk ai-sdk-6; do
+    expect "$which" 'llm.invoke 4 80 36'
+    expect "$which" 'llm.error 1'
+    expect "$which" 'agent.invoke 4'
+    expect "$which" 'tool.result 1'
+    # Five of the 20 tokens of each call come from the cache.
+    costs "$which" 0.000535
+    whose=$("$command" stats --json --type llm --by user,data.conversation --dir "$work/$which/log" | figures)
+    [[ $whose == 'u-1 chat-7 5 80 36; ' ]] || fail "$which: users are $whose"
+done
 
 claude=(
     CLAUDE_CODE_ENABLE_TELEMETRY=1 OTEL_LOGS_EXPORTER=otlp OTEL_METRICS_EXPORTER=otlp OTEL_TRACES_EXPORTER=otlp

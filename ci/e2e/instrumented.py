@@ -1,6 +1,6 @@
-"""Asks a model four questions through OpenAI's client, with one of three instrumentations.
+"""Asks a model four questions through OpenAI's client, with one of four instrumentations.
 
-`instrumented.py genai|openllmetry|openinference URL`: URL is that of the model. Spans go to OTEL_EXPORTER_OTLP_ENDPOINT.
+`instrumented.py genai|genai-2025|openllmetry|openinference URL`: URL is that of the model. Spans go to OTEL_EXPORTER_OTLP_ENDPOINT.
 """
 
 import sys
@@ -14,6 +14,8 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 which, url = sys.argv[1:]
 if which == "genai":
+    from opentelemetry.instrumentation.genai.openai import OpenAIInstrumentor
+elif which == "genai-2025":
     from opentelemetry.instrumentation.openai_v2 import OpenAIInstrumentor
 elif which == "openllmetry":
     from opentelemetry.instrumentation.openai import OpenAIInstrumentor

@@ -1,6 +1,7 @@
 """A stand-in for the APIs of model providers: OpenAI, Anthropic and Gemini. `model.py PORT_FILE`.
 
-An agent that offers a shell as a tool is asked to run `echo hi` once. Any other request gets a short text. A
+An agent that offers a shell as a tool is asked to run `echo hi` once, and one that offers the weather is asked for it.
+Any other request gets a short text. A
 conversation with the word FAIL in it gets an error instead of its first answer.
 """
 
@@ -70,7 +71,13 @@ class Provider(http.server.BaseHTTPRequestHandler):
         }
         head = {"id": "c1", "created": 1, "model": "gpt-4o-2024-08-06"}
         if not asked.get("stream"):
-            choice = {"index": 0, "message": {"role": "assistant", "content": "Hello"}, "finish_reason": "stop"}
+            message, reason = {"role": "assistant", "content": "Hello"}, "stop"
+            tools = [tool["function"]["name"] for tool in asked.get("tools", [])]
+            if "weather" in tools and all(said["role"] != "tool" for said in asked["messages"]):
+                function = {"name": "weather", "arguments": json.dumps({"city": "Paris"})}
+                calls = [{"id": "call_1", "type": "function", "function": function}]
+                message, reason = {"role": "assistant", "content": None, "tool_calls": calls}, "tool_calls"
+            choice = {"index": 0, "message": message, "finish_reason": reason}
             return self.answer({**head, "object": "chat.completion", "choices": [choice], "usage": usage})
         head["object"] = "chat.completion.chunk"
         delta = {"role": "assistant", "content": "Hello"}
