@@ -274,3 +274,23 @@ fn the_end_is_recorded_while_something_else_has_the_output() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
     signal(sleeper, Signal::KILL);
 }
+
+#[test]
+fn a_signal_after_the_end_loses_no_output() {
+    let (_keep, dir) = folder();
+    let script = "head -c 3000000 /dev/zero | tr '\\0' a; sleep 600 & echo $!";
+    let (mut child, _stdin, mut stdout) = start(&dir, &["--output", "--", "sh", "-c", script]);
+    // The rest is in pipes, because nobody reads it, while the program is at its end or near it.
+    let mut first = vec![0; 2_900_000];
+    stdout.read_exact(&mut first).unwrap();
+    while events(&dir).iter().all(|event| event["event_type"] != "request.end") {
+        assert!(child.try_wait().unwrap().is_none(), "it waits for the output");
+    }
+    signal(child.id(), Signal::TERM);
+    let mut rest = String::new();
+    stdout.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let sleeper = rest.trim_start_matches('a').trim_end();
+    assert_eq!(rest.len(), 100_000 + sleeper.len() + 1);
+    signal(sleeper.parse().unwrap(), Signal::KILL);
+}

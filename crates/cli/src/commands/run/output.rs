@@ -1,10 +1,13 @@
 //! The output of the program that `run` starts: passed on as it comes, and recorded line by line.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, PipeReader, Read, Write};
+use std::os::fd::AsFd;
 use std::thread;
 
 use llm_audit::TraceContext;
 use llm_audit::sanitize::PrivateKeyLines;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::retry_on_intr;
 
 use crate::commands::record::raw::{LineSource, with_raw_event, with_text_event};
 
@@ -21,9 +24,10 @@ pub(super) struct OutputSource {
     pub(super) span: TraceContext,
 }
 
-/// Passes an output on and records its lines, on a thread of its own. `closed` is called at the end.
+/// Passes an output on and records its lines, on a thread of its own. `closed` is called at its end, or when there is no more
+/// of it and the writer of the pipe beside it is gone.
 pub(super) fn pass_on(
-    from: impl Read + Send + 'static,
+    from: (impl Read + AsFd + Send + 'static, PipeReader),
     to: impl Write + Send + 'static,
     source: OutputSource,
     closed: impl FnOnce() + Send + 'static,
@@ -39,9 +43,13 @@ pub(super) fn pass_on(
 }
 
 /// Writes each block before it is recorded.
-fn copy(mut from: impl Read, mut to: impl Write, mut record: impl FnMut(&[u8])) -> io::Result<()> {
+fn copy(
+    (mut from, stop): (impl Read + AsFd, PipeReader),
+    mut to: impl Write,
+    mut record: impl FnMut(&[u8]),
+) -> io::Result<()> {
     let mut block = vec![0; BLOCK_BYTES];
-    loop {
+    while has_output(&from, &stop)? {
         let bytes = match from.read(&mut block) {
             Ok(0) => return Ok(()),
             Ok(bytes) => &block[..bytes],
@@ -52,6 +60,15 @@ fn copy(mut from: impl Read, mut to: impl Write, mut record: impl FnMut(&[u8])) 
         to.flush()?;
         record(bytes);
     }
+    Ok(())
+}
+
+/// Waits until there is output or its end. Returns `false` if there is none and the wait was stopped.
+fn has_output(from: &impl AsFd, stop: &PipeReader) -> io::Result<bool> {
+    let mut polled =
+        [from.as_fd(), stop.as_fd()].map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+    retry_on_intr(|| poll(&mut polled, None))?;
+    Ok(!polled[0].revents().is_empty())
 }
 
 /// The lines of an output.

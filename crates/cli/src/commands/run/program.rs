@@ -1,6 +1,6 @@
 //! The program that `run` starts: its signals, its output and its end.
 
-use std::io;
+use std::io::{self, PipeWriter};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -42,6 +42,8 @@ pub(super) struct Program {
     happenings: Receiver<Happening>,
     /// The outputs that are passed on and not closed.
     outputs: usize,
+    /// If it is dropped, they end as soon as they have passed on what there is.
+    keeps_outputs: Option<PipeWriter>,
 }
 
 impl Program {
@@ -57,17 +59,18 @@ impl Program {
         }
         let mut child = command.spawn()?;
         let (out, err) = (child.stdout.take(), child.stderr.take());
+        let (stop, keeps_outputs) = io::pipe()?;
         let outputs = if args.output { 2 } else { 0 };
         let closed = || {
             let sender = sender.clone();
             move || drop(sender.send(Happening::OutputClosed))
         };
         if let (Some(out), Some(err)) = (out, err) {
-            pass_on(out, io::stdout(), run.output("stdout"), closed());
-            pass_on(err, io::stderr(), run.output("stderr"), closed());
+            pass_on((out, stop.try_clone()?), io::stdout(), run.output("stdout"), closed());
+            pass_on((err, stop), io::stderr(), run.output("stderr"), closed());
         }
         watch_end(&child, sender);
-        Ok(Self { child, happenings, outputs })
+        Ok(Self { child, happenings, outputs, keeps_outputs: Some(keeps_outputs) })
     }
 
     /// Waits for the end of the program, and then for the end of its output. `ended` is called in between.
@@ -77,8 +80,10 @@ impl Program {
         while self.outputs > 0 {
             match self.happenings.recv() {
                 Ok(Happening::OutputClosed) => self.outputs -= 1,
-                // Something that the program started has its output, and a signal ends the wait.
-                _ => break,
+                // Something that the program started has its output, and a signal ends the wait. A second one does
+                // not even wait for what is still passed on.
+                _ if self.keeps_outputs.take().is_none() => break,
+                _ => {}
             }
         }
         end
