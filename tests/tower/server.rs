@@ -576,3 +576,51 @@ fn a_body_can_be_made_around_the_layer() {
     let body = ResponseBody::<Body>::default();
     assert!(http_body::Body::is_end_stream(&body));
 }
+
+#[test]
+fn a_request_of_mcp_is_named_by_its_headers_as_far_as_the_protocol_knows_them() {
+    let method = |name: &str| format!("mcp-method: {name}");
+    let named = |method: &str, action: &str, member: &str, name: &str| {
+        (format!("{action} {method}"), json!({"mcp.method.name": method, member: name}))
+    };
+    let cases = [
+        (method("tools/call"), "mcp-name: find", named("tools/call", "GET /mcp", "tool", "find")),
+        (
+            method("prompts/get"),
+            "mcp-name: explain",
+            named("prompts/get", "GET /mcp", "gen_ai.prompt.name", "explain"),
+        ),
+        (
+            method("resources/read"),
+            "mcp-name: plan://ana@example.com",
+            named("resources/read", "GET /mcp", "mcp.resource.uri", "plan://[REDACTED_email]"),
+        ),
+        (
+            method("tools/list"),
+            "mcp-name: ignored",
+            ("GET /mcp tools/list".to_owned(), json!({"mcp.method.name": "tools/list"})),
+        ),
+        (
+            method("tools/call"),
+            "mcp-name: =?base64?YW5hQGV4YW1wbGUuY29t?=",
+            ("GET /mcp tools/call".to_owned(), json!({"mcp.method.name": "tools/call"})),
+        ),
+        (method("tools/calls"), "mcp-name: find", ("GET /mcp".to_owned(), json!({}))),
+        ("x-other: 1".to_owned(), "mcp-name: find", ("GET /mcp".to_owned(), json!({}))),
+    ];
+    let served =
+        Served::new(|capture| Router::new().route("/mcp", get(|| async {})).layer(layer(capture)));
+    for (method, name, _) in &cases {
+        served.ask("GET /mcp", &[method, name]);
+    }
+    let recorded = served.finish(cases.len());
+    let starts = recorded.of("request.start");
+    for (start, (method, _, (action, expected))) in starts.iter().zip(&cases) {
+        assert_eq!(start["action"], **action, "{method}");
+        let mut data = start["data"].as_object().unwrap().clone();
+        data.retain(|name, _| !name.starts_with("http."));
+        assert_eq!(Value::Object(data), *expected, "{method}");
+    }
+    let ends: Vec<&Value> = recorded.of("request.end").iter().map(|end| &end["action"]).collect();
+    assert_eq!(ends, starts.iter().map(|start| &start["action"]).collect::<Vec<_>>());
+}

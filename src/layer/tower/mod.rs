@@ -60,6 +60,7 @@ mod identity;
 #[cfg(feature = "reqwest")]
 mod middleware;
 mod model;
+mod mcp;
 mod pending;
 mod replay;
 mod server;

@@ -25,6 +25,7 @@ use super::exchange::{
 use super::failure::{BoxError, ServiceFailure};
 use super::headers::{self, RecordedHeaders};
 use super::identity::id_in_header;
+use super::mcp::McpHeaders;
 use super::pending::Pending;
 use super::replay;
 use super::settings::{LayerSettings, header_name};
@@ -50,6 +51,10 @@ use crate::recorder::{AuditLogger, Outlet};
 /// - **Route.** It is the matched path of axum's router (feature `axum`), or else the result of
 ///   [`route`](Self::route). For gRPC it is otherwise the path, `/package.Service/Method`. Any other
 ///   request has no route: a raw path may contain ids, and is not recorded.
+/// - **MCP.** If the header `Mcp-Method` of streamable HTTP names a method of the protocol, the action ends
+///   with it. `request.start` has it in `mcp.method.name`, and `Mcp-Name` in `tool`, `gen_ai.prompt.name`
+///   or `mcp.resource.uri`. Any client can send these headers. `McpServer` of `layer::rmcp` records what
+///   the request itself says.
 /// - **User, tenant and conversation** are unknown, unless [`user`](Self::user) and the methods after it say where
 ///   they are.
 /// - **Upgrades** (101, `CONNECT`) end with the head of the response and the `note` `upgraded`.
@@ -425,12 +430,11 @@ fn begin_server_exchange(settings: &Arc<LayerSettings>, head: &mut Parts) -> Box
     context = settings.with_identity(context, head);
     let route = request_route(settings, head);
     let method = http_method_name(&head.method);
-    let action = match &route {
-        Some(route) => format!("{method} {route}"),
-        None => method.to_owned(),
-    };
+    let mcp = McpHeaders::read(&head.headers);
+    let named = [Some(method), route.as_deref(), mcp.as_ref().map(|mcp| mcp.method)];
+    let action = named.into_iter().flatten().collect::<Vec<&str>>().join(" ");
     let headers = RecordedHeaders::pick(&settings.headers, &head.headers);
-    let data = RequestStartData { method, route: route.as_deref(), refused, caller, headers };
+    let data = RequestStartData { method, route: route.as_deref(), mcp, refused, caller, headers };
     let event = AuditEvent::new(EventType::RequestStart, &settings.agent, &action);
     settings.outlet.emit(&event.span(&context).data(&data));
     head.extensions.insert(context.clone());
@@ -482,6 +486,7 @@ fn grpc_route(path: &str) -> Option<String> {
 struct RequestStartData<'a> {
     method: &'a str,
     route: Option<&'a str>,
+    mcp: Option<McpHeaders<'a>>,
     refused: Option<String>,
     /// The ids of the trace and the span that are not continued.
     caller: Option<(u128, u64)>,
@@ -493,6 +498,10 @@ impl Serialize for RequestStartData<'_> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("http.method", self.method)?;
         write_optional_entry(&mut map, "http.route", self.route)?;
+        if let Some(mcp) = &self.mcp {
+            map.serialize_entry("mcp.method.name", mcp.method)?;
+            mcp.name.map_or(Ok(()), |(member, name)| map.serialize_entry(member, name))?;
+        }
         write_optional_entry(&mut map, "traceparent", self.refused.as_ref())?;
         let caller = self.caller.map(|(trace_id, span_id)| {
             let (trace_id, span_id) = (format!("{trace_id:032x}"), format!("{span_id:016x}"));
