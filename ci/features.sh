@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # These record, and share code. So each is built with each other one. `axum` and `reqwest` bring `tower`.
-recording=(macros axum tracing replay reqwest)
+recording=(macros axum rmcp tracing replay reqwest)
 features=("${recording[@]}" tower alerts cloudwatch cloudwatch-logs gzip otlp otlp-grpc prometheus regex slo sns zstd)
 
 # The number of crates of others in the library's tree.

@@ -26,6 +26,7 @@
 //! - `#[audit_span]` (feature `macros`) records the calls of a function.
 //! - `layer::tower` (features `tower`, `axum`, `reqwest`) records the requests of a server and the calls of a
 //!   client, among them those of models.
+//! - `layer::rmcp` (feature `rmcp`) records the requests of an MCP server and of a client.
 //! - `layer::tracing` (feature `tracing`) records the spans of libraries that emit OpenTelemetry's
 //!   GenAI spans.
 //! - The package `llm-audit-rig` records the agents of rig by a hook.
@@ -84,6 +85,7 @@
 //! - `tower`: `layer::tower`, with a layer for servers and one for clients.
 //! - `reqwest`: `tower`, plus the layer for clients as a middleware of reqwest-middleware 0.5.
 //! - `axum`: `tower`, plus the paths that the router of axum 0.8 matched.
+//! - `rmcp`: `layer::rmcp`, for servers and clients of the Model Context Protocol.
 //! - `tracing`: `layer::tracing`, a layer for any `tracing_subscriber` registry.
 //! - `cloudwatch`: `metrics::CloudWatchLines`, the figures as lines for CloudWatch.
 //! - `cloudwatch-logs`: events go to CloudWatch Logs (`AUDIT_EXPORTER=cloudwatch`). Brings the AWS SDK.
@@ -121,7 +123,7 @@ mod context;
 mod error;
 pub mod export;
 mod judgement;
-#[cfg(any(feature = "tower", feature = "tracing"))]
+#[cfg(any(feature = "rmcp", feature = "tower", feature = "tracing"))]
 pub mod layer;
 mod llm;
 pub mod metrics;

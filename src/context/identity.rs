@@ -80,6 +80,13 @@ impl TraceContext {
         self.identity.as_deref().map(text).filter(|text| !text.is_empty())
     }
 
+    /// Returns this context for those whom another one is for.
+    #[cfg(feature = "rmcp")]
+    pub(crate) fn with_identity_of(mut self, other: &Self) -> Self {
+        self.identity = other.identity.clone();
+        self
+    }
+
     /// Reports whether a user, a tenant or a conversation was set.
     #[inline]
     pub(crate) fn has_identity(&self) -> bool {

@@ -35,7 +35,7 @@ impl TraceContext {
     }
 
     /// Returns a span below the current one, or the root of what this process does.
-    #[cfg(feature = "macros")]
+    #[cfg(any(feature = "macros", feature = "rmcp"))]
     pub(crate) fn new_span_below_current() -> Self {
         Self::from_innermost_scope(Self::new_span).unwrap_or_else(Self::new_root)
     }

@@ -3,6 +3,8 @@
 
 #[cfg(all(feature = "axum", feature = "prometheus"))]
 mod endpoints;
+#[cfg(feature = "rmcp")]
+pub mod rmcp;
 #[cfg(feature = "tower")]
 pub mod tower;
 #[cfg(feature = "tracing")]

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use super::global::{INITIALIZED, STATE};
 use super::{AuditLogger, emit, peek_current_logger};
-#[cfg(feature = "tower")]
+#[cfg(any(feature = "rmcp", feature = "tower"))]
 use crate::context::{TRACE_RATE_DEFAULT, TraceContext};
 use crate::pricing::{self, Usage, Usd};
 use crate::record::event::AuditEvent;
@@ -88,7 +88,7 @@ impl Outlet {
 
     /// Returns the `traceparent` of a call made in this span, and its `tracestate`. The logger that
     /// receives the events decides about a new trace.
-    #[cfg(feature = "tower")]
+    #[cfg(any(feature = "rmcp", feature = "tower"))]
     pub(crate) fn trace_headers(&self, context: &TraceContext) -> (String, Option<String>) {
         let rate = self.peek_logger(|logger| logger.sampling().new_trace_rate());
         let rate = rate.unwrap_or(TRACE_RATE_DEFAULT);

@@ -1,4 +1,4 @@
-//! `layer::tower` and `layer::tracing`.
+//! `layer::rmcp`, `layer::tower` and `layer::tracing`.
 
 use std::error::Error;
 use std::fmt::{Debug, Display};
@@ -8,11 +8,22 @@ use http::request::Parts;
 use http::{Request, Response};
 use http_body::Body;
 use llm_audit::AuditLogger;
+use llm_audit::layer::rmcp::{McpClient, McpServer, RunningClient};
 use llm_audit::layer::tower::{
     AsIs, Attempt, Captured, Client, ClientFuture, ClientLayer, Intake, RequestBody, ResponseBody,
     RouterWithRoutes, Server, ServerFuture, ServerLayer,
 };
 use llm_audit::layer::tracing::{Amendment, AuditLayer};
+use rmcp::ServerHandler;
+use rmcp::model::{
+    CallToolRequestParams, CallToolResult, GetPromptRequestParams, GetPromptResult,
+    ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResult, Tool,
+};
+use rmcp::service::{
+    ClientInitializeError, ClientLifecycleMode, RoleClient, RunningService, Service as McpService,
+    ServiceError,
+};
+use rmcp::transport::IntoTransport;
 use tower_layer::Layer;
 use tower_service::Service;
 use tracing_core::Subscriber;
@@ -213,6 +224,60 @@ implement! {
 }
 
 const _: () = assert!(std::mem::needs_drop::<ResponseBody<()>>());
+
+// Servers and clients of MCP.
+
+fn mcp_server<S: ServerHandler>(
+    agent: impl Into<Box<str>>,
+    handler: S,
+    logger: AuditLogger,
+) -> impl ServerHandler {
+    McpServer::new(agent, handler).logger(logger).restart_trace()
+}
+
+async fn mcp_client<S, T, E, A>(
+    agent: impl Into<Box<str>>,
+    handler: S,
+    transport: T,
+    logger: AuditLogger,
+) -> Result<RunningClient<S>, ClientInitializeError>
+where
+    S: McpService<RoleClient>,
+    T: IntoTransport<RoleClient, E, A>,
+    E: Error + Send + Sync + 'static,
+{
+    McpClient::new(agent, handler).logger(logger).serve(transport).await
+}
+
+async fn mcp_client_by_discovery<T, E, A>(
+    client: McpClient<()>,
+    transport: T,
+    lifecycle: ClientLifecycleMode,
+) -> Result<RunningClient<()>, ClientInitializeError>
+where
+    T: IntoTransport<RoleClient, E, A>,
+    E: Error + Send + Sync + 'static,
+{
+    client.serve_with_lifecycle(transport, lifecycle).await
+}
+
+async fn mcp_calls<S: McpService<RoleClient>>(
+    client: RunningClient<S>,
+) -> Result<RunningService<RoleClient, S>, ServiceError> {
+    let _: &RunningService<RoleClient, S> = &client;
+    let _: CallToolResult = client.call_tool(CallToolRequestParams::new("a")).await?;
+    let _: ReadResourceResult = client.read_resource(ReadResourceRequestParams::new("a")).await?;
+    let _: GetPromptResult = client.get_prompt(GetPromptRequestParams::new("a")).await?;
+    let _: ListToolsResult = client.list_tools(None::<PaginatedRequestParams>).await?;
+    let _: Vec<Tool> = client.list_all_tools().await?;
+    Ok(client.into_inner())
+}
+
+implement! {
+    McpServer<()>: Shared, Clone, Debug;
+    McpClient<()>: Shared, Debug;
+    RunningClient<()>: Shared, Debug;
+}
 
 // Spans of `tracing`.
 
