@@ -50,6 +50,17 @@ fn tool_of<'l>(line: &'l Line<'_>) -> &'l str {
     tool.or(line.action()).unwrap_or_default()
 }
 
+/// Members of the data that have the names of the conventions for MCP.
+const MCP: [&str; 7] = [
+    "gen_ai.prompt.name",
+    "jsonrpc.request.id",
+    "mcp.method.name",
+    "mcp.protocol.version",
+    "mcp.resource.uri",
+    "mcp.session.id",
+    "rpc.response.status_code",
+];
+
 pub(super) fn attributes_of<'l>(line: &'l Line<'_>) -> Vec<Attribute<'l>> {
     let mut attributes = Vec::with_capacity(16);
     let mut add_text = |key: &'static str, value: Option<&'l str>| {
@@ -69,6 +80,9 @@ pub(super) fn attributes_of<'l>(line: &'l Line<'_>) -> Vec<Attribute<'l>> {
     add_text("gen_ai.tool.name", is_tool.then(|| tool_of(line)));
     add_text("http.request.method", text("http.method"));
     add_text("http.route", text("http.route"));
+    for name in MCP {
+        add_text(name, text(name));
+    }
     add_text("user.id", text("user"));
     add_text("tenant.id", text("tenant"));
     let evaluation = Judgement::of(line).filter(|judgement| !judgement.is_feedback);

@@ -120,6 +120,24 @@ fn an_evaluation_is_the_event_of_the_genai_conventions() {
 }
 
 #[test]
+fn a_request_of_mcp_has_the_attributes_of_the_conventions() {
+    let rest = r#""event_type":"mcp.request","action":"prompts/get explain","status":"ok","latency_ms":1,
+        "data":{"mcp.method.name":"prompts/get","gen_ai.prompt.name":"explain","jsonrpc.request.id":"7"}"#;
+    mapped(&event(DRAWN, rest), None, |record| {
+        let Record::Span(span) = record else { panic!("{record:?}") };
+        assert_eq!(&*span.name, "prompts/get explain");
+        for (key, value) in [
+            ("mcp.method.name", Some("prompts/get")),
+            ("gen_ai.prompt.name", Some("explain")),
+            ("jsonrpc.request.id", Some("7")),
+            ("mcp.session.id", None),
+        ] {
+            assert_eq!(attribute(&span.attributes, key), value, "{key}");
+        }
+    });
+}
+
+#[test]
 fn a_failure_has_its_type_and_message() {
     let rest = r#""event_type":"tool.error","action":"plan.search","status":"timeout","latency_ms":1,
         "error":{"message":"too late"}"#;
