@@ -419,7 +419,7 @@ fn event_head_bytes(event: &AuditEvent<'_>, head: &EventHead) -> [u8; HEAD_BYTES
         (flag::ERROR, event.error.is_some()),
         (flag::CONTENT, head.marks_content),
     ];
-    let set = flags.iter().fold(0, |all, (flag, is_set)| all | flag * u8::from(*is_set));
+    let set = flags.iter().fold(0, |all, (flag, is_set)| all | (flag * u8::from(*is_set)));
     let mut bytes = [0; HEAD_BYTES];
     let has_others = if head.has_others { HAS_OTHERS } else { 0 };
     let state = event.status as u8 | (head.kept as u8) << KEPT_SHIFT | has_others;

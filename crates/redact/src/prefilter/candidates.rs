@@ -103,7 +103,7 @@ impl Candidates {
         }
     }
 
-    /// Returns whether a text of at most [`SPAN`] bytes has no candidates.
+    /// Returns whether a text of less than [`SPAN`] bytes has no candidates. A longer one counts as if it had.
     #[inline]
     pub(in super::super) fn are_none(filter: &Prefilter, bytes: &[u8]) -> bool {
         match &filter.first_look {

@@ -268,9 +268,7 @@ impl Prefilter {
         let [a, b, c, d] = std::array::from_fn(|i| &self.triggers[i][usize::from(place[i])].0);
         let (TriggerSet(plain), TriggerSet(places)) =
             (&TriggerSet::PLAIN, &self.places[usize::from(begins)]);
-        // Without a branch for each word, vectors take several at once.
-        let at = |i: usize| a[i] & b[i] & c[i] & d[i] & places[i] & plain[i];
-        (0..TriggerSet::WORDS).fold(0, |all, i| all | at(i)) != 0
+        (0..TriggerSet::WORDS).any(|i| a[i] & b[i] & c[i] & d[i] & places[i] & plain[i] != 0)
     }
 
     /// Returns whether `at` is a candidate of `bytes`. `edge` is the beginning of the segment: text
@@ -339,32 +337,31 @@ impl Prefilter {
     }
 
     /// Returns the places of a hit from its first candidate on. It is not inlined, so that the loop
-    /// that calls it remains short.
+    /// that calls it remains short, and it calls nothing for most hits.
     #[inline(never)]
     fn candidates_at(&self, hit: PairState, bytes: &[u8], edge: usize) -> CandidateBlock {
-        match self.excludes(hit, bytes) {
-            true => CandidateBlock::default(),
-            false => self.skip_to_candidate(bytes, edge, hit.block()),
+        count_steps(1);
+        let block = hit.block();
+        // Both places are rarely hit at once.
+        let is_one = block.bits & block.bits.wrapping_sub(1) == 0;
+        if is_one && !self.may_be_candidate(bytes, block.first()) {
+            return CandidateBlock::default();
         }
+        self.skip_to_candidate(bytes, edge, block)
     }
 
-    /// Returns whether a hit has one place, and no trigger is there. This excludes most hits in a few
-    /// instructions.
+    /// Returns whether groups of triggers have the bytes of a place.
     #[inline(always)]
-    fn excludes(&self, hit: PairState, bytes: &[u8]) -> bool {
-        count_steps(1);
-        let Some(at) = hit.only_place() else { return false };
-        let Some(place) = bytes.get(at..).and_then(|text| text.first_chunk()) else { return false };
-        let place = u32::from_le_bytes(*place);
-        place & 0x8080_8080 == 0
-            && match self.groups_of(place) {
-                0 => true,
-                // A number has eight bytes after its first three, and none of them is a letter.
-                NUMBER_GROUP => {
-                    bytes.get(at + 3..).and_then(|text| text.first_chunk()).is_none_or(has_letter)
-                }
-                _ => false,
-            }
+    fn may_be_candidate(&self, bytes: &[u8], at: usize) -> bool {
+        let Some(place) = bytes.get(at..).and_then(|text| text.first_chunk()) else { return true };
+        match u32::from_le_bytes(*place) {
+            place if place & 0x8080_8080 != 0 => true,
+            place => match self.groups_of(place) {
+                0 => false,
+                NUMBER_GROUP => may_begin_number(bytes, at),
+                _ => true,
+            },
+        }
     }
 
     /// Returns the groups of the triggers that may be at a place.
@@ -391,13 +388,6 @@ impl Prefilter {
         }
         block
     }
-}
-
-/// Returns whether one of eight bytes is an ASCII letter or a sign near letters.
-#[inline(always)]
-fn has_letter(bytes: &[u8; 8]) -> bool {
-    let bytes = u64::from_le_bytes(*bytes);
-    bytes & !(bytes >> 1) & 0x4040_4040_4040_4040 != 0
 }
 
 /// The shortest match.
@@ -475,6 +465,8 @@ mod tests {
                     let found: Vec<_> =
                         std::iter::from_fn(|| all.as_mut()?.next(filter, &text, 0)).collect();
                     assert_eq!(found, expected, "{text:?}, {:?}", filter.vectors);
+                    let are_none = length < SPAN && expected.is_empty();
+                    assert_eq!(Candidates::are_none(filter, &text), are_none, "{text:?}");
                 }
             }
             for at in edge..(length + 1).saturating_sub(PLACE) {

@@ -52,16 +52,6 @@ impl PairState {
         self.at
     }
 
-    /// Returns the place of a hit, if it is one.
-    #[inline(always)]
-    pub(super) fn only_place(self) -> Option<usize> {
-        let hits = !self.state >> LAST_STEP;
-        let is_even = hits & EVEN_BITS != 0;
-        let is_odd = hits & !EVEN_BITS != 0;
-        let place = self.at.wrapping_sub(STEPS * 2 - 1).wrapping_add(is_even.into());
-        (is_even != is_odd).then_some(place)
-    }
-
     /// Returns the places of a hit.
     #[inline(always)]
     pub(super) fn block(self) -> CandidateBlock {

@@ -32,7 +32,6 @@ use super::digits::is_microseconds;
 use super::keys::{KeyClass, is_flag_name, is_manifest_data};
 use super::looks::{has_secret_form, is_argument_secret};
 use super::names::SecretForm;
-use super::recent_keys::KeyFacts;
 use super::{Kind, Place, Sanitizer};
 
 /// What holds for a value and for everything inside it.
@@ -386,22 +385,13 @@ impl Frame {
     #[inline]
     pub fn member(&mut self, sanitizer: &Sanitizer, key: &str) -> Slot {
         let place = sanitizer.enter(self.below.place, key);
-        let below = Inherited { place, ..self.below };
+        let mut slot = Slot { below: Inherited { place, ..self.below }, ..Slot::default() };
         if place.is_allowed {
-            return Slot { below, ..Slot::default() };
+            return slot;
         }
-        let KeyFacts { class, is_plain } = sanitizer.read_key(key);
-        let slot = Slot { below, class, has_plain_key: is_plain, ..Slot::default() };
+        let facts = sanitizer.read_key(key);
+        (slot.class, slot.has_plain_key) = (facts.class, facts.is_plain);
         // Most keys say nothing.
-        match class == KeyClass::Plain && below.within == Within::Document {
-            true => slot,
-            false => self.applied_key(key, slot),
-        }
-    }
-
-    /// Returns the slot of a member whose key, or the object around it, says something.
-    #[inline(never)]
-    fn applied_key(&mut self, key: &str, mut slot: Slot) -> Slot {
         if slot.class != KeyClass::Plain {
             self.apply_key_class(key, &mut slot);
         }
