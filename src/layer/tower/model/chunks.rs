@@ -12,7 +12,7 @@
 use std::mem;
 
 use http::HeaderMap;
-use memchr::memchr2;
+use memchr::{memchr2, memmem};
 
 use super::CHUNK_BYTES_MAX;
 use super::aws::AwsMessages;
@@ -74,6 +74,29 @@ impl Chunks {
         | Self::Whole(held)) = self;
         held.skipped
     }
+}
+
+/// Reports whether a chunk after the first token only continues the answer, so that it need not be parsed: it has
+/// no usage, no end and no error.
+///
+/// Inside of a JSON text every quote is escaped, so none of these members can be found in what the model
+/// wrote.
+pub(super) fn only_continues(chunk: &[u8]) -> bool {
+    const DELTAS: [&[u8]; 3] = [
+        b"\"type\":\"content_block_delta\"",
+        b"\"type\":\"response.output_text.delta\"",
+        b"\"type\":\"content-delta\"",
+    ];
+    let has = |member: &[u8]| memmem::find(chunk, member).is_some();
+    if chunk.starts_with(b"{\"contentBlockDelta\":") || DELTAS.iter().any(|delta| has(delta)) {
+        return true;
+    }
+    // Of several choices, each shows by its own chunks that it exists.
+    has(b"\"finish_reason\":null")
+        && has(b"\"index\":0")
+        && !has(b"\"finish_reason\":\"")
+        && !has(b"\"usage\":{")
+        && !has(b"\"error\":")
 }
 
 /// The chunk that is being read.
@@ -262,6 +285,30 @@ mod tests {
             }
             let bytes = body.iter().map(|byte| vec![*byte]);
             assert_eq!(read(content_type, bytes).0, owned(expected));
+        }
+    }
+
+    #[test]
+    fn a_chunk_that_only_continues_has_no_usage_end_or_error() {
+        let cases = [
+            (r#"{"type":"content_block_delta","index":0,"delta":{"text":"a"}}"#, true),
+            (r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{}}"#, false),
+            (r#"{"type":"x","text":"\"type\":\"content_block_delta\""}"#, false),
+            (r#"{"contentBlockDelta":{"delta":{"text":"a"}}}"#, true),
+            (r#"{"choices":[{"index":0,"delta":{},"finish_reason":null}],"usage":null}"#, true),
+            (r#"{"choices":[{"index":1,"delta":{},"finish_reason":null}]}"#, false),
+            (
+                r#"{"choices":[{"index":0,"finish_reason":null},{"index":1,"finish_reason":"stop"}]}"#,
+                false,
+            ),
+            (
+                r#"{"choices":[{"index":0,"finish_reason":null}],"usage":{"prompt_tokens":1}}"#,
+                false,
+            ),
+            (r#"{"choices":[{"index":0,"finish_reason":null}],"error":{"code":1}}"#, false),
+        ];
+        for (chunk, expected) in cases {
+            assert_eq!(only_continues(chunk.as_bytes()), expected, "{chunk}");
         }
     }
 

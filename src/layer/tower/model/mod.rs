@@ -13,7 +13,7 @@ use http::request::Parts;
 use llm_audit_log::json::{Json, JsonObject};
 use serde::ser::SerializeMap;
 
-use self::chunks::Chunks;
+use self::chunks::{Chunks, only_continues};
 use self::requests::ModelRequest;
 use super::exchange::write_optional_entry;
 use super::streams::for_each_piece;
@@ -76,7 +76,9 @@ impl ModelCall {
         for_each_piece(data, |piece| {
             chunks.add(piece, &mut |chunk| {
                 self.chunks_read += 1;
-                self.answer.read_chunk_text(chunk);
+                if !self.answer.progress.has_content || !only_continues(chunk) {
+                    self.answer.read_chunk_text(chunk);
+                }
             });
         });
         if self.first_token.is_none() && self.answer.progress.has_content {
