@@ -197,10 +197,10 @@ fn every_chunking_of_a_stream_passes_unchanged_and_says_the_same() {
         assert_eq!(passed, stream.body, "{}", stream.url);
         for cut in lines(&capture) {
             assert_eq!(said(&cut), said(&whole), "{}", stream.url);
-            let first = cut["data"]["first_token_ms"].as_f64().expect("a token came");
-            assert!(first > 0.0 && first <= cut["latency_ms"].as_f64().unwrap());
+            let first = cut["data"]["first_token_ms"].as_f64();
+            assert!(first.is_some() || stream.expect.is_none(), "a token came: {cut}");
+            assert!(first.is_none_or(|first| first <= cut["latency_ms"].as_f64().unwrap()));
         }
-        assert_eq!(verdict(&whole), ("ok", None), "{}: {whole}", stream.url);
         assert_eq!(whole["data"]["provider"], *stream.provider);
         assert_eq!(whole["data"]["stream"], true);
         if stream.is_text() {
@@ -211,7 +211,10 @@ fn every_chunking_of_a_stream_passes_unchanged_and_says_the_same() {
             assert_eq!(recorded, tokens.unwrap_or_default(), "{}", stream.url);
         }
         if let Some(expect) = &stream.expect {
-            assert_eq!(whole["event_type"], "llm.invoke");
+            assert_eq!(
+                (&whole["event_type"], verdict(&whole)),
+                (&json!("llm.invoke"), ("ok", None))
+            );
             assert_eq!(whole["action"], expect["operation"]);
             for name in ["tokens_input", "tokens_output", "cost_usd"] {
                 assert_eq!(whole[name], expect[name], "{name}: {whole}");
@@ -586,8 +589,8 @@ fn streams_over_real_sockets_are_recorded_as_they_pass() {
     let lines = served.lines();
     assert_eq!(lines.len(), streams.len());
     for (line, stream) in lines.iter().zip(&streams) {
-        assert_eq!((&line["event_type"], verdict(line)), (&json!("llm.invoke"), ("ok", None)));
         let Some(expect) = &stream.expect else { continue };
+        assert_eq!((&line["event_type"], verdict(line)), (&json!("llm.invoke"), ("ok", None)));
         assert_eq!(line["tokens_input"], expect["tokens_input"]);
         assert_eq!(line["data"]["bytes"], stream.body.len());
     }

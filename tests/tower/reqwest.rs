@@ -50,8 +50,8 @@ fn streams_pass_unchanged_and_are_recorded() {
         assert_eq!(head.1, None, "the length of a stream is not known");
     }
     for (line, stream) in served.lines().iter().zip(streams()) {
-        assert_eq!((&line["event_type"], verdict(line)), (&json!("llm.invoke"), ("ok", None)));
         let Some(expect) = &stream.expect else { continue };
+        assert_eq!((&line["event_type"], verdict(line)), (&json!("llm.invoke"), ("ok", None)));
         assert_eq!(
             (&line["tokens_input"], &line["tokens_output"]),
             (&expect["tokens_input"], &expect["tokens_output"])
