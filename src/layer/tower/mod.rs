@@ -57,10 +57,10 @@ mod exchange;
 mod failure;
 mod headers;
 mod identity;
+mod mcp;
 #[cfg(feature = "reqwest")]
 mod middleware;
 mod model;
-mod mcp;
 mod pending;
 mod replay;
 mod server;

@@ -16,9 +16,9 @@ pub(crate) fn help_with_environment(after: &str, unused_groups: &[&str]) -> Stri
     text.push_str("Environment:");
     for variable in VARIABLES.iter().filter(|of| !unused_groups.contains(&of.group())) {
         let (name, default) = (variable.name(), variable.default_value());
-        let documentation = variable.documentation().replace('`', "");
+        let words = format!("{} Accepted: {}.", variable.documentation(), variable.accepted());
         let _ = write!(text, "\n  {name} [default: {default}]"); // a string takes everything
-        wrap_help_text(&format!("{documentation} Accepted: {}.", variable.accepted()), &mut text);
+        wrap_help_text(&words.replace('`', ""), &mut text);
     }
     text
 }
