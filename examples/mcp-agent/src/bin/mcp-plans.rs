@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let _guard = llm_audit::init()?;
+    llm_audit::close_on_signals()?;
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => serve_stdio().await,
@@ -31,7 +32,6 @@ async fn serve_stdio() -> Result<(), Box<dyn Error>> {
 }
 
 async fn serve_http(address: &str) -> Result<(), Box<dyn Error>> {
-    llm_audit::close_on_signals()?;
     let service = StreamableHttpService::new(
         || Ok(McpServer::new("plans", Plans::new())),
         Arc::new(LocalSessionManager::default()),

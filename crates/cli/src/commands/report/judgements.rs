@@ -31,6 +31,9 @@ struct Judged {
     labels: BTreeMap<String, u64>,
 }
 
+/// A larger mean is shown by its power of ten. One absurd score would take the whole width.
+const SHORT_BELOW: f64 = 1e9;
+
 /// The mean of numbers. JSON has null if there are none.
 #[derive(Default)]
 struct Mean {
@@ -44,7 +47,11 @@ impl Mean {
     }
 
     fn shown(&self) -> Option<String> {
-        self.get().map(|mean| format!("{mean:.3}"))
+        let shown = |mean: f64| match mean.abs() < SHORT_BELOW {
+            true => format!("{mean:.3}"),
+            false => format!("{mean:.3e}"),
+        };
+        self.get().map(shown)
     }
 }
 
@@ -160,5 +167,16 @@ impl Judgements {
         let Judged { count, scores, .. } = &self.feedback;
         let [up, down] = ["up", "down"].map(|thumb| self.feedback.labelled(thumb));
         FeedbackObject { count: *count, up, down, mean_score: scores }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mean_is_short_whatever_the_scores_are() {
+        let shown = |sum| Mean { count: 2, sum }.shown().unwrap();
+        assert_eq!([shown(1.5), shown(-5e300), shown(4e9)], ["0.750", "-2.500e300", "2.000e9"]);
     }
 }
