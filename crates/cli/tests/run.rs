@@ -72,7 +72,8 @@ fn a_run_is_a_span_that_the_program_is_told_of() {
     assert!(told.starts_with(&format!("00-{}-{}-03 ot=th:0", ids[0], ids[1])), "{told}");
     assert_eq!((&begin["trace_id"], &begin["span_id"]), (&end["trace_id"], &end["span_id"]));
     assert_eq!(end.get("parent_span_id"), None);
-    assert_eq!(begin["data"]["command"][0], "sh");
+    let said = "sh -c 'echo $TRACEPARENT $TRACESTATE; exit 3'";
+    assert_eq!(begin["data"]["command"], said);
     assert_eq!((&end["agent"], &end["status"]), (&json!("run"), &json!("error")));
     assert_eq!(end["data"], json!({ "exit_code": 3 }));
     assert_eq!(end["error"]["type"], "ExitCode");
@@ -195,10 +196,44 @@ fn arguments_are_recorded_redacted_and_the_environment_never() {
     let mut command = run_command(&dir, &args);
     assert!(command.env("PLAN", "a-plan-of-nobody").status().unwrap().success());
     let begin = event(&dir, "request.start", "true");
-    let expected = ["true", "--password", "[REDACTED]", "for", "[REDACTED_email]"];
+    let expected = "true --password [REDACTED_credential] for [REDACTED_email]";
     assert_eq!(begin["data"], json!({ "command": expected }));
     let log = text(&dir);
     assert!(!log.contains("hunter2hunter2") && !log.contains("a-plan-of-nobody"), "{log}");
+}
+
+/// The program is nowhere: what counts is what the start says.
+#[test]
+fn secrets_that_are_words_of_their_own_are_redacted() {
+    let commands: [&[&str]; 14] = [
+        &["curl", "-u", "bob:hunter2secret", "https://example.com"],
+        &["curl", "-ubob:hunter2secret", "https://example.com"],
+        &["curl", "--user", "bob:hunter2secret", "https://example.com"],
+        &["curl", "-u", "bob:hunter2secret&more", "https://example.com"],
+        &["curl", "-ubob:hunter2'secret", "https://example.com"],
+        &["mysql", "-phunter2secret", "plans"],
+        &["mysql", "-phunter2=secret&more", "plans"],
+        &["deploy", "--password=hunter2secret more"],
+        &["sh", "-c", "curl -u 'bob:hunter2secret' https://example.com"],
+        &["sh", "-c", "curl -u \"bob:hunter2secret\" -d '$x' https://example.com"],
+        // These names are also those of harmless things: the value decides, too.
+        &["deploy", "--pass", "Hunter2-secret9"],
+        &["deploy", "--pass=Hunter2-secret9"],
+        &["env", "GITHUB_PAT=k3J9xQ2mV7pLz8RtYw4NbC6s", "true"],
+        &["env", "GITHUB_PAT=k3J9xQ2mV7pLz8RtYw4NbC6s&", "true"],
+    ];
+    for words in commands {
+        let (_keep, dir) = folder();
+        let mut command = run_command(&dir, &[&["--action", "x", "--"], words].concat());
+        command.env("PATH", "/nowhere").output().unwrap();
+        let begin = event(&dir, "request.start", "x");
+        let command = begin["data"]["command"].as_str().unwrap();
+        assert!(command.starts_with(words[0]) && command.contains("[REDACTED_"), "{command}");
+        assert!(
+            ["unter2", "secret", "k3J9"].iter().all(|part| !command.contains(part)),
+            "{command}"
+        );
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use llm_audit::{AuditEvent, AuditLogger, ErrorDetail, EventType, Guard, TraceContext};
+use llm_audit_log::shell_word;
 use serde_json::json;
 
 use self::output::OutputSource;
@@ -41,9 +42,9 @@ The program gets TRACEPARENT and TRACESTATE. So what it records is in the same t
 library, llm-audit record, another llm-audit run, or anything else that reads them. If they are set
 already, that trace goes on. All events of the trace are kept, by the program too.
 
-The run is a request.start and a request.end, whose latency is that of the program. The arguments are
-recorded, redacted. The environment and the input are not. An exit code other than 0, a signal that
-ends the program, and a program that cannot be started are errors.
+The run is a request.start and a request.end, whose latency is that of the program. The command is
+recorded as a line of a shell, redacted. The environment and the input are not. An exit code other
+than 0, a signal that ends the program, and a program that cannot be started are errors.
 
 With --output each line is a log.line event below the run, redacted. The action is stdout or stderr.
 The bytes are passed on as they come, unchanged, but the program sees pipes instead of a terminal.
@@ -112,8 +113,9 @@ struct Run<'a> {
 
 impl Run<'_> {
     fn record_start(&self, command: &[OsString]) {
-        let command: Vec<_> = command.iter().map(|argument| argument.to_string_lossy()).collect();
-        let data = json!({ "command": command });
+        // One text, as in a shell: the rules for commands see which program and which option a word belongs to.
+        let words: Vec<_> = command.iter().map(|word| shell_word(Path::new(word))).collect();
+        let data = json!({ "command": words.join(" ") });
         llm_audit::emit(&self.event(EventType::RequestStart).data(&data));
     }
 
