@@ -3,10 +3,13 @@
 
 mod common;
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::fs::File;
+use std::io::{BufRead, BufReader, ErrorKind, PipeReader, PipeWriter, Read, Write};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
 
 use common::{command, events, folder, text};
+use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
@@ -27,13 +30,38 @@ fn run(dir: &str, args: &[&str]) -> Output {
 
 /// Starts it, and returns its stdin and stdout. A shell has what it runs in the background ignore SIGINT.
 fn start(dir: &str, args: &[&str]) -> (Child, ChildStdin, BufReader<ChildStdout>) {
+    let mut child = start_into(Stdio::piped(), dir, args);
+    let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    (child, stdin, BufReader::new(stdout))
+}
+
+fn start_into(stdout: impl Into<Stdio>, dir: &str, args: &[&str]) -> Child {
     let mut command = Command::new("env");
     command.args(["--default-signal", env!("CARGO_BIN_EXE_llm-audit"), "run"]).args(args);
     command.env_clear().env("AUDIT_LOG_DIR", dir).env("PATH", "/usr/bin:/bin");
-    command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    let (stdin, stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-    (child, stdin, BufReader::new(stdout))
+    command.stdin(Stdio::piped()).stdout(stdout).spawn().unwrap()
+}
+
+/// A pipe with no room left, whose writer does not block, and how many bytes are in it.
+fn full_pipe() -> (PipeReader, PipeWriter, usize) {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    fcntl_setfl(&writer, OFlags::NONBLOCK).unwrap();
+    let mut bytes = 0;
+    loop {
+        match writer.write(&[b'-'; 4096]) {
+            Ok(written) => bytes += written,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return (reader, writer, bytes),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Waits until there is an event of this type.
+fn wait_for(child: &mut Child, dir: &str, event_type: &str) {
+    let has_come = |event: &Value| event["event_type"] == event_type;
+    while !Path::new(dir).exists() || !events(dir).iter().any(has_come) {
+        assert!(child.try_wait().unwrap().is_none(), "it ended without {event_type}");
+    }
 }
 
 fn read_line(from: &mut impl BufRead) -> String {
@@ -302,9 +330,7 @@ fn the_end_is_recorded_while_something_else_has_the_output() {
     let script = "sleep 600 & echo $!";
     let (mut child, _stdin, mut stdout) = start(&dir, &["--output", "--", "sh", "-c", script]);
     let sleeper: u32 = read_line(&mut stdout).parse().unwrap();
-    while events(&dir).iter().all(|event| event["event_type"] != "request.end") {
-        assert!(child.try_wait().unwrap().is_none(), "it waits for the output");
-    }
+    wait_for(&mut child, &dir, "request.end");
     signal(child.id(), Signal::TERM);
     assert_eq!(child.wait().unwrap().code(), Some(0));
     signal(sleeper, Signal::KILL);
@@ -318,9 +344,7 @@ fn a_signal_after_the_end_loses_no_output() {
     // The rest is in pipes, because nobody reads it, while the program is at its end or near it.
     let mut first = vec![0; 2_900_000];
     stdout.read_exact(&mut first).unwrap();
-    while events(&dir).iter().all(|event| event["event_type"] != "request.end") {
-        assert!(child.try_wait().unwrap().is_none(), "it waits for the output");
-    }
+    wait_for(&mut child, &dir, "request.end");
     signal(child.id(), Signal::TERM);
     let mut rest = String::new();
     stdout.read_to_string(&mut rest).unwrap();
@@ -328,4 +352,31 @@ fn a_signal_after_the_end_loses_no_output() {
     let sleeper = rest.trim_start_matches('a').trim_end();
     assert_eq!(rest.len(), 100_000 + sleeper.len() + 1);
     signal(sleeper.parse().unwrap(), Signal::KILL);
+}
+
+#[test]
+fn output_that_cannot_be_written_is_recorded() {
+    let (_keep, dir) = folder();
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let script = "head -c 300000 /dev/zero | tr '\\0' a; echo; echo last; exit 3";
+    let ended = run_command(&dir, &["--output", "--", "sh", "-c", script]).stdout(full).output();
+    let ended = ended.unwrap();
+    assert_eq!(ended.status.code(), Some(3));
+    let texts = texts(&dir, "stdout");
+    assert_eq!((texts[0].len() > 1000, &*texts[1]), (true, "last"));
+    let stderr = String::from_utf8(ended.stderr).unwrap();
+    assert!(stderr.starts_with("llm-audit: stdout is not passed on any more: "), "{stderr}");
+    assert_eq!(stderr.lines().count(), 1, "{stderr}");
+}
+
+#[test]
+fn output_that_does_not_block_waits_for_its_reader() {
+    let (_keep, dir) = folder();
+    let (mut reader, writer, bytes) = full_pipe();
+    let mut child = start_into(writer, &dir, &["--output", "--", "sh", "-c", "echo out; exit 3"]);
+    wait_for(&mut child, &dir, "log.line");
+    let mut all = String::new();
+    reader.read_to_string(&mut all).unwrap();
+    assert_eq!(&all[bytes..], "out\n");
+    assert_eq!(child.wait().unwrap().code(), Some(3));
 }

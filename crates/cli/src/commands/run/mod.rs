@@ -49,7 +49,8 @@ than 0, a signal that ends the program, and a program that cannot be started are
 With --output each line is a log.line event below the run, redacted. The action is stdout or stderr.
 The bytes are passed on as they come, unchanged, but the program sees pipes instead of a terminal.
 A line over 1 MiB is recorded without its text. The command ends when the output is closed, too, as
-a pipeline does.
+a pipeline does. An output that cannot be written, as on a full disk, is still recorded, and stderr
+says so.
 
 SIGINT, SIGTERM, SIGHUP and SIGQUIT go on to the program. Ctrl-C reaches it anyway. Without a log
 that can be written, the program runs all the same, and stderr says so.

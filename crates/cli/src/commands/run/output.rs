@@ -1,15 +1,16 @@
 //! The output of the program that `run` starts: passed on as it comes, and recorded line by line.
 
-use std::io::{self, ErrorKind, PipeReader, Read, Write};
+use std::io::{self, ErrorKind, PipeReader, Read};
 use std::os::fd::AsFd;
 use std::thread;
 
 use llm_audit::TraceContext;
 use llm_audit::sanitize::PrivateKeyLines;
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::io::retry_on_intr;
+use rustix::io::{Errno, retry_on_intr, write};
 
 use crate::commands::record::raw::{LineSource, with_raw_event, with_text_event};
+use crate::ui::complain_on_stderr;
 
 const BLOCK_BYTES: usize = 64 << 10;
 /// The longest line whose text is recorded. A part of one might begin or end within a secret.
@@ -28,27 +29,27 @@ pub(super) struct OutputSource {
 /// of it and the writer of the pipe beside it is gone.
 pub(super) fn pass_on(
     from: (impl Read + AsFd + Send + 'static, PipeReader),
-    to: impl Write + Send + 'static,
+    to: impl AsFd + Send + 'static,
     source: OutputSource,
     closed: impl FnOnce() + Send + 'static,
 ) {
     thread::spawn(move || {
         let _scope = source.span.enter();
         let mut lines = OutputLines::new(&source);
-        // If nobody reads any more, the program finds its output closed, as it would without this command.
-        let _nobody_reads = copy(from, to, |bytes| lines.record(bytes));
+        let _nobody_reads = copy(from, to, &mut lines);
         lines.end_line();
         closed();
     });
 }
 
-/// Writes each block before it is recorded.
+/// Records each block before it is passed on: that may wait for a reader, or fail.
 fn copy(
     (mut from, stop): (impl Read + AsFd, PipeReader),
-    mut to: impl Write,
-    mut record: impl FnMut(&[u8]),
+    to: impl AsFd,
+    lines: &mut OutputLines<'_>,
 ) -> io::Result<()> {
     let mut block = vec![0; BLOCK_BYTES];
+    let mut is_passed_on = true;
     while has_output(&from, &stop)? {
         let bytes = match from.read(&mut block) {
             Ok(0) => return Ok(()),
@@ -56,9 +57,32 @@ fn copy(
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         };
-        to.write_all(bytes)?;
-        to.flush()?;
-        record(bytes);
+        lines.record(bytes);
+        match if is_passed_on { write_all(&to, bytes) } else { Ok(()) } {
+            Ok(()) => {}
+            // The program finds its output closed, too, as it would without this command.
+            Err(Errno::PIPE) => return Err(Errno::PIPE.into()),
+            Err(error) => {
+                let stream = lines.source.action;
+                complain_on_stderr(format_args!("{stream} is not passed on any more: {error}"));
+                is_passed_on = false;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Writes all of it. Another process may have set the output to not block, and then this waits, too.
+fn write_all(to: &impl AsFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
+    while !bytes.is_empty() {
+        match retry_on_intr(|| write(to, bytes)) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(Errno::AGAIN) => {
+                let mut polled = [PollFd::new(to, PollFlags::OUT)];
+                retry_on_intr(|| poll(&mut polled, None))?;
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(())
 }
