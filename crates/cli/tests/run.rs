@@ -179,7 +179,19 @@ fn a_program_that_cannot_start_is_an_error_too() {
 #[test]
 fn signals_go_on_to_the_program_which_decides() {
     let script = |name| format!("trap 'kill $!; exit 7' {name}; sleep 600 & echo ready; wait");
-    for (name, sent) in [("TERM", Signal::TERM), ("INT", Signal::INT), ("HUP", Signal::HUP)] {
+    for (name, sent) in [
+        ("TERM", Signal::TERM),
+        ("INT", Signal::INT),
+        ("HUP", Signal::HUP),
+        ("USR1", Signal::USR1),
+        ("USR2", Signal::USR2),
+        ("ALRM", Signal::ALARM),
+        ("VTALRM", Signal::VTALARM),
+        ("PROF", Signal::PROF),
+        ("IO", Signal::IO),
+        ("WINCH", Signal::WINCH),
+        ("CONT", Signal::CONT),
+    ] {
         let (_keep, dir) = folder();
         let (mut child, _stdin, mut stdout) = start(&dir, &["--", "sh", "-c", &script(name)]);
         assert_eq!(read_line(&mut stdout), "ready");
@@ -379,4 +391,18 @@ fn output_that_does_not_block_waits_for_its_reader() {
     reader.read_to_string(&mut all).unwrap();
     assert_eq!(&all[bytes..], "out\n");
     assert_eq!(child.wait().unwrap().code(), Some(3));
+}
+
+#[test]
+fn a_signal_that_ends_nothing_does_not_end_the_wait_for_output() {
+    let (_keep, dir) = folder();
+    let script = "exec 3<&0; (read line <&3; echo late $line) & echo ready";
+    let (mut child, mut stdin, mut stdout) = start(&dir, &["--output", "--", "sh", "-c", script]);
+    assert_eq!(read_line(&mut stdout), "ready");
+    wait_for(&mut child, &dir, "request.end");
+    signal(child.id(), Signal::USR1);
+    signal(child.id(), Signal::CONT);
+    stdin.write_all(b"line\n").unwrap();
+    assert_eq!(read_line(&mut stdout), "late line");
+    assert!(child.wait().unwrap().success());
 }

@@ -52,8 +52,9 @@ A line over 1 MiB is recorded without its text. The command ends when the output
 a pipeline does. An output that cannot be written, as on a full disk, is still recorded, and stderr
 says so.
 
-SIGINT, SIGTERM, SIGHUP and SIGQUIT go on to the program. Ctrl-C reaches it anyway. Without a log
-that can be written, the program runs all the same, and stderr says so.
+SIGINT, SIGTERM, SIGHUP and SIGQUIT go on to the program, and so do SIGUSR1, SIGUSR2, SIGALRM,
+SIGVTALRM, SIGPROF, SIGIO, SIGCONT and SIGWINCH. Ctrl-C reaches it anyway. Without a log that can
+be written, the program runs all the same, and stderr says so.
 
 Exit codes: that of the program, 128 and the number of the signal that ended it, 126 if it cannot be
 started, 127 if it is not found.

@@ -8,13 +8,23 @@ use std::thread;
 
 use llm_audit_process::exit::is_signal_ignored;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{
+    SIGALRM, SIGCONT, SIGHUP, SIGINT, SIGIO, SIGPROF, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2,
+    SIGVTALRM, SIGWINCH,
+};
 use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::WithRawSiginfo;
 use signal_hook::low_level::signal_name;
 
 use super::output::pass_on;
 use super::{Run, RunArgs};
+
+/// Signals that ask a program to end.
+const ENDING: [i32; 4] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM];
+/// Timers, which the kernel sends to this process alone. `alarm` lasts over an `exec`.
+const TIMERS: [i32; 3] = [SIGALRM, SIGPROF, SIGVTALRM];
+/// Signals that mean what the program makes of them.
+const OTHERS: [i32; 5] = [SIGCONT, SIGIO, SIGUSR1, SIGUSR2, SIGWINCH];
 
 /// How a program ended.
 #[derive(Debug)]
@@ -80,6 +90,7 @@ impl Program {
         while self.outputs > 0 {
             match self.happenings.recv() {
                 Ok(Happening::OutputClosed) => self.outputs -= 1,
+                Ok(Happening::Signal { signal, .. }) if OTHERS.contains(&signal) => {}
                 // Something that the program started has its output, and a signal ends the wait. A second one does
                 // not even wait for what is still passed on.
                 _ if self.keeps_outputs.take().is_none() => break,
@@ -158,14 +169,15 @@ impl ProgramEnd {
     }
 }
 
-/// Sends signals that would end this process. One that is ignored stays so, also in the program.
+/// Sends the signals that go on to the program. One that is ignored stays so, also in the program.
 fn watch_signals(sender: Sender<Happening>) -> io::Result<()> {
-    let handled = [SIGHUP, SIGINT, SIGQUIT, SIGTERM].into_iter().filter(|s| !is_signal_ignored(*s));
-    let mut signals = SignalsInfo::<WithRawSiginfo>::new(handled)?;
+    let known = ENDING.into_iter().chain(TIMERS).chain(OTHERS);
+    let mut signals = SignalsInfo::<WithRawSiginfo>::new(known.filter(|s| !is_signal_ignored(*s)))?;
     thread::spawn(move || {
         for info in signals.forever() {
+            let signal = info.si_signo;
             // A code above 0 means that the kernel sent it.
-            let (signal, is_from_terminal) = (info.si_signo, info.si_code > 0);
+            let is_from_terminal = info.si_code > 0 && !TIMERS.contains(&signal);
             let _is_over = sender.send(Happening::Signal { signal, is_from_terminal });
         }
     });
