@@ -393,6 +393,21 @@ fn output_that_does_not_block_waits_for_its_reader() {
     assert_eq!(child.wait().unwrap().code(), Some(3));
 }
 
+/// The first one ends the program, and the second one the wait for a reader.
+#[test]
+fn a_second_signal_ends_it_while_nobody_reads() {
+    let (_keep, dir) = folder();
+    let (_reader, writer, _) = full_pipe();
+    fcntl_setfl(&writer, OFlags::empty()).unwrap();
+    let script = "echo out; exec sleep 600";
+    let mut child = start_into(writer, &dir, &["--output", "--", "sh", "-c", script]);
+    wait_for(&mut child, &dir, "log.line");
+    signal(child.id(), Signal::TERM);
+    wait_for(&mut child, &dir, "request.end");
+    signal(child.id(), Signal::TERM);
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+}
+
 #[test]
 fn a_signal_that_ends_nothing_does_not_end_the_wait_for_output() {
     let (_keep, dir) = folder();

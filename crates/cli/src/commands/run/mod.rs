@@ -53,7 +53,8 @@ a pipeline does. An output that cannot be written, as on a full disk, is still r
 says so.
 
 SIGINT, SIGTERM, SIGHUP and SIGQUIT go on to the program, and so do SIGUSR1, SIGUSR2, SIGALRM,
-SIGVTALRM, SIGPROF, SIGIO, SIGCONT and SIGWINCH. Ctrl-C reaches it anyway. Without a log that can
+SIGVTALRM, SIGPROF, SIGIO, SIGCONT and SIGWINCH. Ctrl-C reaches it anyway. After a signal that ended
+the program, the next one ends the wait for its output at once. Without a log that can
 be written, the program runs all the same, and stderr says so.
 
 Exit codes: that of the program, 128 and the number of the signal that ended it, 126 if it cannot be

@@ -54,6 +54,8 @@ pub(super) struct Program {
     outputs: usize,
     /// If it is dropped, they end as soon as they have passed on what there is.
     keeps_outputs: Option<PipeWriter>,
+    /// A signal asked it to end.
+    is_asked_to_end: bool,
 }
 
 impl Program {
@@ -80,7 +82,8 @@ impl Program {
             pass_on((err, stop), io::stderr(), run.output("stderr"), closed());
         }
         watch_end(&child, sender);
-        Ok(Self { child, happenings, outputs, keeps_outputs: Some(keeps_outputs) })
+        let keeps_outputs = Some(keeps_outputs);
+        Ok(Self { child, happenings, outputs, keeps_outputs, is_asked_to_end: false })
     }
 
     /// Waits for the end of the program, and then for the end of its output. `ended` is called in between.
@@ -92,8 +95,8 @@ impl Program {
                 Ok(Happening::OutputClosed) => self.outputs -= 1,
                 Ok(Happening::Signal { signal, .. }) if OTHERS.contains(&signal) => {}
                 // Something that the program started has its output, and a signal ends the wait. A second one does
-                // not even wait for what is still passed on.
-                _ if self.keeps_outputs.take().is_none() => break,
+                // not even wait for what is still passed on. It is the second, too, if the first ended the program.
+                _ if self.keeps_outputs.take().is_none() || self.is_asked_to_end => break,
                 _ => {}
             }
         }
@@ -103,8 +106,12 @@ impl Program {
     fn wait_for_end(&mut self) -> ProgramEnd {
         loop {
             match self.happenings.recv() {
-                Ok(Happening::Signal { signal, is_from_terminal: false }) => self.signal(signal),
-                Ok(Happening::Signal { .. }) => {}
+                Ok(Happening::Signal { signal, is_from_terminal }) => {
+                    self.is_asked_to_end |= !OTHERS.contains(&signal);
+                    if !is_from_terminal {
+                        self.signal(signal);
+                    }
+                }
                 Ok(Happening::OutputClosed) => self.outputs -= 1,
                 Ok(Happening::Ended) | Err(_) => break,
             }
