@@ -54,8 +54,9 @@ says so.
 
 SIGINT, SIGTERM, SIGHUP and SIGQUIT go on to the program, and so do SIGUSR1, SIGUSR2, SIGALRM,
 SIGVTALRM, SIGPROF, SIGIO, SIGCONT and SIGWINCH. Ctrl-C reaches it anyway. After a signal that ended
-the program, the next one ends the wait for its output at once. Without a log that can
-be written, the program runs all the same, and stderr says so.
+the program, the next one ends the wait for its output at once. A signal to the whole process group
+reaches the program twice: use timeout --foreground, and KillMode=mixed in a unit of systemd. Without
+a log that can be written, the program runs all the same, and stderr says so.
 
 Exit codes: that of the program, 128 and the number of the signal that ended it, 126 if it cannot be
 started, 127 if it is not found.
