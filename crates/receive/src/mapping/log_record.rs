@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::draft::Draft;
 use super::origin::Origin;
-use super::presets::{Sender, Signal};
+use super::presets::{Sender, Signal, judgement_of};
 use super::value::{json_of, micros_of, span_id_of, trace_id_of};
 use super::{Mapper, ReceivedEvent, own};
 
@@ -91,7 +91,7 @@ fn put_severity(draft: &mut Draft, number: i32, text: String, decides: bool) {
     }
 }
 
-/// The body of a message or a prompt is a content. Of other records it is their text, unless it repeats the name.
+/// The body of a message, a prompt or a judgement is a content. Of other records it is their text, unless it repeats the name.
 fn put_body(draft: &mut Draft, name: &str, body: Option<AnyValue>) {
     let body = json_of(body);
     if let Some(member) = message_member(name) {
@@ -100,7 +100,7 @@ fn put_body(draft: &mut Draft, name: &str, body: Option<AnyValue>) {
     if body.is_null() || body.as_str().is_some_and(|text| text.is_empty() || text == name) {
         return;
     }
-    if name.starts_with("gen_ai.") || name.ends_with("prompt") {
+    if name.starts_with("gen_ai.") || name.ends_with("prompt") || judgement_of(name).is_some() {
         return draft.put_content("body", body);
     }
     if draft.succeeded == Some(false) && draft.error_message.is_none() {

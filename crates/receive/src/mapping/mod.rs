@@ -39,6 +39,7 @@ pub const CONTENT: &[&str] = &[
     "documents",
     "template",
     "explanation",
+    "comment",
     "command",
     "file",
     "body",

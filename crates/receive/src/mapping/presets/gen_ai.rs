@@ -1,6 +1,7 @@
 //! Instrumentations of OpenTelemetry's GenAI conventions, of every generation, and all other programs.
 
 use llm_audit_log::is_event_type_name;
+use llm_audit_log::schema::EventType;
 use llm_audit_log::schema::gen_ai::{
     AGENT, ARGUMENTS, AUDIO_CACHE_READ, AUDIO_INPUT, AUDIO_OUTPUT, CACHE_READ, CACHE_WRITE,
     CALL_ID, CONVERSATION, EVALUATION, EVALUATION_EVENT, EVALUATION_LABEL, EVALUATION_SCORE,
@@ -165,6 +166,16 @@ pub(super) static FRAMEWORKS: &[Row] = &[
     row(&["gen_ai.event.content", "message.content", "document.content"], To::Content("body")),
 ];
 
+/// What judgements have under the names of the log.
+pub(in crate::mapping) static JUDGEMENTS: &[Row] = &[
+    row(&["name"], To::Data("name")),
+    row(&["score"], To::Number("score")),
+    row(&["label"], To::Data("label")),
+    row(&["explanation"], To::Content("explanation")),
+    row(&["thumb"], To::Data("thumb")),
+    row(&["comment"], To::Content("comment")),
+];
+
 /// What any program may send.
 pub(super) static COMMON: &[Row] = &[
     row(&["event.name"], To::EventType),
@@ -254,18 +265,34 @@ fn operation_of(name: String) -> String {
     known.to_owned()
 }
 
-/// Returns the shape of a log record: an evaluation, a model call or what its name says. Only if it belongs to no span are
+/// Returns the shape of a log record: a judgement, a model call or what its name says. Only if it belongs to no span are
 /// its tokens the event's.
 pub(super) fn log_shape(draft: &mut Draft, name: &str, owns_tokens: bool) -> EventShape {
-    if name == EVALUATION_EVENT {
-        let action = draft.data.get("name").and_then(Value::as_str).unwrap_or(name).to_owned();
-        return EventShape::new("eval.result", action);
+    if let Some(judgement) = judgement_of(name) {
+        return judgement_shape(draft, judgement, name);
     }
     let is_call = owns_tokens && name.starts_with("gen_ai.") && !draft.tokens.is_empty();
     if is_call {
         return span_shape(draft, name, true);
     }
     named_shape(name)
+}
+
+/// Returns the type of a judgement, which the conventions and the log have names for.
+pub(in crate::mapping) fn judgement_of(name: &str) -> Option<EventType<'_>> {
+    let event_type = match name {
+        EVALUATION_EVENT => EventType::EvalResult,
+        name => EventType::from_name(name),
+    };
+    event_type.is_judgement().then_some(event_type)
+}
+
+fn judgement_shape(draft: &Draft, judgement: EventType<'_>, name: &str) -> EventShape {
+    let action = match judgement {
+        EventType::FeedbackGiven => "feedback",
+        _ => draft.data.get("name").and_then(Value::as_str).unwrap_or(name),
+    };
+    EventShape::new(judgement.name().to_owned(), action)
 }
 
 /// Returns the shape of a log record whose name is its type, if it can be one.

@@ -11,6 +11,8 @@ use std::sync::LazyLock;
 
 use llm_audit_log::schema::Status;
 
+pub(super) use gen_ai::{JUDGEMENTS, judgement_of};
+
 use super::draft::Draft;
 use super::origin::Origin;
 use super::table::{Row, Table};
@@ -76,6 +78,11 @@ pub(super) static PRESETS: [&Preset; 4] =
 static TABLES: LazyLock<[Table; 4]> =
     LazyLock::new(|| PRESETS.map(|preset| Table::new(preset.rows.iter().copied().flatten())));
 
+static JUDGEMENT_TABLE: LazyLock<Table> = LazyLock::new(|| {
+    let rows = gen_ai::PRESET.rows.iter().copied().flatten();
+    Table::new(rows.chain(JUDGEMENTS))
+});
+
 /// A preset with its table.
 #[derive(Clone, Copy)]
 pub(super) struct Sender {
@@ -90,7 +97,8 @@ impl Sender {
         let is_sent =
             |preset: &Preset| name.starts_with(preset.prefix) || preset.is_service(service);
         let at = PRESETS.iter().position(|preset| is_sent(preset)).unwrap_or(PRESETS.len() - 1);
-        Self { preset: PRESETS[at], table: &TABLES[at] }
+        let table = if judgement_of(name).is_some() { &*JUDGEMENT_TABLE } else { &TABLES[at] };
+        Self { preset: PRESETS[at], table }
     }
 
     pub(super) fn is_agent(self) -> bool {

@@ -6,7 +6,7 @@ use llm_audit_log::schema::gen_ai;
 
 use super::super::messages::NUMBERED;
 use super::super::origin::{LEFT_OUT, RESOURCE, SHARED};
-use super::super::presets::{PRESETS, Preset};
+use super::super::presets::{JUDGEMENTS, PRESETS, Preset};
 use super::super::table::{Row, To};
 use super::*;
 
@@ -130,5 +130,6 @@ fn the_documentation_has_the_tables_of_the_presets() {
     {
         text = replaced(text, name, &attributes(rows));
     }
+    text = replaced(text, "judgements", &attributes(JUDGEMENTS));
     assert_file(PATH.into(), &text);
 }

@@ -3,17 +3,18 @@
 use opentelemetry_proto::tonic::common::v1::{ArrayValue, KeyValueList};
 use opentelemetry_proto::tonic::trace::v1::span::Event;
 
-use super::super::presets::PRESETS;
+use super::super::presets::{JUDGEMENTS, PRESETS};
 use super::super::table::To;
 use super::*;
 
 /// Every name of every table, and where it goes.
 fn names() -> Vec<(&'static str, To)> {
-    let rows = PRESETS.iter().flat_map(|preset| preset.rows.iter().copied().flatten());
+    let rows =
+        PRESETS.iter().flat_map(|preset| preset.rows.iter().copied().flatten()).chain(JUDGEMENTS);
     rows.flat_map(|row| row.names.iter().map(|name| (*name, row.to))).collect()
 }
 
-const RECORDS: [&str; 8] = [
+const RECORDS: [&str; 10] = [
     "claude_code.api_request",
     "claude_code.tool_result",
     "codex.sse_event",
@@ -21,6 +22,8 @@ const RECORDS: [&str; 8] = [
     "gemini_cli.api_response",
     "gemini_cli.tool_call",
     "gen_ai.choice",
+    "eval.result",
+    "feedback.given",
     "anything else",
 ];
 

@@ -114,11 +114,12 @@ fn events_come_back_as_they_were() {
 
 #[test]
 fn without_capture_what_comes_back_has_no_content() {
-    let data = r#"{"prompt":"To Oslo?","completion":"c","model":"m"}"#;
+    let data = r#"{"prompt":"To Oslo?","completion":"c","comment":"c","model":"m"}"#;
     let attributes = vec![text("llm_audit.event_type", "a.b"), text("llm_audit.data", data)];
-    for (captures, expected) in
-        [(true, &["completion", "model", "origin", "prompt"][..]), (false, &["model", "origin"])]
-    {
+    for (captures, expected) in [
+        (true, &["comment", "completion", "model", "origin", "prompt"][..]),
+        (false, &["model", "origin"]),
+    ] {
         let mapper = Mapper::new(captures);
         let log = LogRecord { attributes: attributes.clone(), ..LogRecord::default() };
         let span = Span { attributes: attributes.clone(), ..Span::default() };

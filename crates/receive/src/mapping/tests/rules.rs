@@ -83,6 +83,44 @@ fn an_evaluation_has_the_ids_of_what_it_judges() {
 }
 
 #[test]
+fn judgements_under_the_names_of_the_log_are_those_of_the_log() {
+    let attributes = || {
+        vec![
+            text("thumb", "down"),
+            text("score", "-0.5"),
+            text("name", "tone"),
+            text("label", "rude"),
+            text("comment", "said a secret"),
+            text("explanation", "tells a secret"),
+        ]
+    };
+    for (event_name, action) in [("feedback.given", "feedback"), ("eval.result", "tone")] {
+        for captures in [false, true] {
+            let record = LogRecord {
+                span_id: vec![2; 8],
+                event_name: event_name.to_owned(),
+                body: Some(AnyValue { value: Some(Any::StringValue("a secret".to_owned())) }),
+                ..log(attributes())
+            };
+            let event = only(mapped_logs(&Mapper::new(captures), "any", vec![record]));
+            assert_eq!((&*event.event_type, &*event.action), (event_name, action));
+            assert_eq!(event.span_id, Some(u64::from_be_bytes([2; 8])));
+            let mut expected = json!({"thumb": "down", "score": -0.5, "name": "tone", "label": "rude", "origin": {"scope": "any"}});
+            if captures {
+                expected["comment"] = "said a secret".into();
+                expected["explanation"] = "tells a secret".into();
+                expected["body"] = "a secret".into();
+            }
+            assert_eq!(Value::Object(event.data), expected);
+        }
+    }
+    // Elsewhere these names are the sender's own.
+    let record = LogRecord { event_name: "order.placed".to_owned(), ..log(attributes()) };
+    let event = only(mapped_logs(&Mapper::new(true), "any", vec![record]));
+    assert_eq!(event.data["attributes"].as_object().expect("an object").len(), 6);
+}
+
+#[test]
 fn processes_have_numbers_of_their_own() {
     let mapper = Mapper::default();
     let missing = |name: &str, value: &str, number: i64| {
