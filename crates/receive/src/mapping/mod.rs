@@ -165,8 +165,12 @@ impl Mapper {
             spans.for_each(|span| span::note_caller(span, &origin, self));
             for scope in resource.scope_spans {
                 origin.enter_scope(scope.scope.as_ref());
-                for span in scope.spans {
+                for mut span in scope.spans {
+                    let judgements = span::take_judgements(&mut span);
                     taken.take(span::event_of(span, &origin, self));
+                    for judgement in judgements {
+                        taken.take(log_record::event_of(judgement, &origin, self));
+                    }
                 }
             }
         }

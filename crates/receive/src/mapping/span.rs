@@ -1,5 +1,6 @@
 //! Spans as events.
 
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::trace::v1::span::{Event, Link};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{Span, Status};
@@ -8,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::draft::Draft;
 use super::log_record::message_member;
 use super::origin::Origin;
-use super::presets::{Sender, Signal};
+use super::presets::{Sender, Signal, judgement_of};
 use super::table::{Place, Table, To};
 use super::value::{micros_of, object_of, span_id_of, text_of, trace_id_of};
 use super::{Mapper, ReceivedEvent, own};
@@ -51,6 +52,21 @@ pub(super) fn event_of(span: Span, origin: &Origin, mapper: &Mapper) -> Received
         latency_ms,
         ..event
     }
+}
+
+/// Takes out the events that judge the span, as the log records that other senders make of them.
+pub(super) fn take_judgements(span: &mut Span) -> Vec<LogRecord> {
+    let judgements = span.events.extract_if(.., |event| judgement_of(&event.name).is_some());
+    let records = judgements.map(|event| LogRecord {
+        trace_id: span.trace_id.clone(),
+        span_id: span.span_id.clone(),
+        time_unix_nano: event.time_unix_nano,
+        event_name: event.name,
+        attributes: event.attributes,
+        dropped_attributes_count: event.dropped_attributes_count,
+        ..LogRecord::default()
+    });
+    records.collect()
 }
 
 fn foreign(span: Span, ids: Ids, origin: &Origin, mapper: &Mapper) -> ReceivedEvent {

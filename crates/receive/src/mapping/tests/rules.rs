@@ -121,6 +121,50 @@ fn judgements_under_the_names_of_the_log_are_those_of_the_log() {
 }
 
 #[test]
+fn a_judgement_among_the_events_of_a_span_is_an_event_of_its_own() {
+    let event = |name: &str, attributes| Event {
+        time_unix_nano: 3_000_000,
+        name: name.to_owned(),
+        attributes,
+        ..Event::default()
+    };
+    let evaluation = vec![
+        text("gen_ai.evaluation.name", "faithfulness"),
+        attribute("gen_ai.evaluation.score.value", Any::DoubleValue(0.8)),
+        text("gen_ai.evaluation.explanation", "quotes"),
+    ];
+    for captures in [false, true] {
+        let span = Span {
+            trace_id: vec![1; 16],
+            span_id: vec![2; 8],
+            attributes: vec![
+                text("gen_ai.operation.name", "chat"),
+                text("gen_ai.request.model", "m"),
+            ],
+            events: vec![
+                event("gen_ai.evaluation.result", evaluation.clone()),
+                event("other", vec![]),
+                event("feedback.given", vec![text("thumb", "up")]),
+            ],
+            ..Span::default()
+        };
+        let events = mapped_spans(&Mapper::new(captures), "any", vec![span]);
+        let types: Vec<_> = events.iter().map(|event| &*event.event_type).collect();
+        assert_eq!(types, ["llm.invoke", "eval.result", "feedback.given"]);
+        let [call, evaluation, feedback] = <[_; 3]>::try_from(events).expect("three events");
+        for judgement in [&evaluation, &feedback] {
+            let ids = |event: &ReceivedEvent| (event.trace_id, event.span_id);
+            assert_eq!((ids(judgement), judgement.parent_span_id), (ids(&call), None));
+            assert_eq!(judgement.timestamp, Some(3_000));
+        }
+        assert_eq!(call.data["events_count"], 1);
+        assert_eq!((&*evaluation.action, &evaluation.data["score"]), ("faithfulness", &json!(0.8)));
+        assert_eq!(evaluation.data.get("explanation").is_some(), captures);
+        assert_eq!(feedback.data["thumb"], "up");
+    }
+}
+
+#[test]
 fn processes_have_numbers_of_their_own() {
     let mapper = Mapper::default();
     let missing = |name: &str, value: &str, number: i64| {
