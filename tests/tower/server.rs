@@ -256,10 +256,12 @@ fn a_request_is_for_whom_configured_headers_and_trusted_baggage_name() {
     let headers = |layer: ServerLayer| {
         layer.user_header("x-user").tenant_header("x-tenant").conversation_header("x-talk")
     };
+    // A header that is refused is not the same as none.
+    const FORGED: &str = "baggage: user.id=eve,tenant.id=evil,session.id=c-3";
     let requests: [&[&str]; 3] = [
         &["x-user: ann@example.org", "x-tenant: acme", "x-talk: c-1", "baggage: user.id=bob"],
         &["baggage: user.id=bob,tenant.id=acme,session.id=c%2D2"],
-        &["x-user: ann", "x-user: bob", "x-tenant: a\tb"],
+        &["x-user: ann", "x-user: bob", "x-tenant: a\tb", "x-talk: ", FORGED],
     ];
     let ann = Some("u_");
     let all = [

@@ -193,7 +193,7 @@ impl<I> ServerLayer<I> {
     ///
     /// Any client can write it, so a gateway in front of the service must set or remove it. It is not read if it is
     /// there more than once, is empty, is not UTF-8, has a control character, or has more than 256 bytes. The user is
-    /// then not known.
+    /// then not known, whatever [baggage](Self::identity_from_baggage) says.
     ///
     /// # Panics
     ///
@@ -237,7 +237,8 @@ impl<I> ServerLayer<I> {
         self.conversation(move |head| id_in_header(&head.headers, &name))
     }
 
-    /// Reads from the W3C `baggage` of a request what the functions and headers above do not say.
+    /// Reads from the W3C `baggage` of a request what the functions above return `None` for, and the headers above if
+    /// they are absent.
     ///
     /// The names are `user.id` or `enduser.id`, `tenant.id` or `tenant`, and `gen_ai.conversation.id` or `session.id`.
     /// It is off by default, because any client can write baggage. Turn it on only between services of your own. The
