@@ -18,7 +18,9 @@ use rmcp::model::{
 use rmcp::service::{ClientLifecycleMode, RequestContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream};
+use tokio::io::{
+    AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf,
+};
 
 /// Long enough for a busy machine; no test waits until it has passed.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -36,6 +38,11 @@ impl ServerHandler for Plans {
             .enable_resources()
             .build();
         ServerConfig::new(capabilities).with_server_info(Implementation::new("plans", "1.0.0"))
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        let is_here = ["find_plan", "refuse", "ask_back", "panic", "hang"].contains(&name);
+        is_here.then(|| Tool::new(name.to_owned(), "finds", JsonObject::new()))
     }
 
     async fn call_tool(
@@ -92,9 +99,12 @@ impl ServerHandler for Plans {
 
     async fn get_prompt(
         &self,
-        _request: GetPromptRequestParams,
+        request: GetPromptRequestParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
+        if request.name != "explain" {
+            return Err(ErrorData::invalid_params("no such prompt", None));
+        }
         let message = PromptMessage::new_text(Role::User, "explain gold");
         Ok(GetPromptResult::new(vec![message]).into())
     }
@@ -144,6 +154,36 @@ fn serve(log: &Capture, change: impl FnOnce(McpServer<Plans>) -> McpServer<Plans
     let server = change(McpServer::new("plans", Plans { logger: logger.clone() }).logger(logger));
     tokio::spawn(async move { server.serve(ours).await.unwrap().waiting().await });
     theirs
+}
+
+/// A client that sends any text.
+struct RawClient {
+    replies: Lines<BufReader<ReadHalf<DuplexStream>>>,
+    writer: WriteHalf<DuplexStream>,
+}
+
+impl RawClient {
+    /// Connects, by the request `0`.
+    async fn connect(transport: DuplexStream) -> Self {
+        let (reader, writer) = tokio::io::split(transport);
+        let mut client = Self { replies: BufReader::new(reader).lines(), writer };
+        let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "raw", "version": "1"}});
+        client.ask("0", "initialize", params).await;
+        client.send(json!({"method": "notifications/initialized"})).await;
+        client
+    }
+
+    async fn send(&mut self, mut message: Value) {
+        message["jsonrpc"] = "2.0".into();
+        self.writer.write_all(format!("{message}\n").as_bytes()).await.unwrap();
+    }
+
+    async fn ask(&mut self, id: &str, method: &str, params: Value) {
+        self.send(json!({"id": id, "method": method, "params": params})).await;
+        let reply: Value =
+            serde_json::from_str(&self.replies.next_line().await.unwrap().unwrap()).unwrap();
+        assert_eq!(reply["id"], id, "{reply}");
+    }
 }
 
 fn lines(log: &Capture) -> Vec<Value> {
@@ -274,29 +314,11 @@ async fn every_way_to_fail_has_its_type_and_its_reason() {
 #[tokio::test]
 async fn a_call_without_readable_parameters_is_an_error_of_its_tool() {
     let log = capture_with(|builder| builder.capture_content(true));
-    let (reader, mut writer) = tokio::io::split(serve(&log, |plans| plans));
-    let mut replies = BufReader::new(reader).lines();
+    let mut client = RawClient::connect(serve(&log, |plans| plans)).await;
     let meta = json!({"traceparent": "00-0af7", "tracestate": "a=1"});
-    let requests = [
-        (
-            "initialize",
-            json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "raw", "version": "1"}}),
-        ),
-        ("tools/call", json!({"name": "find_plan", "arguments": ["ana"], "_meta": meta})),
-        ("tools/call", json!({})),
-    ];
-    for (id, (method, params)) in requests.iter().enumerate() {
-        let request =
-            json!({"jsonrpc": "2.0", "id": id.to_string(), "method": method, "params": params});
-        writer.write_all(format!("{request}\n").as_bytes()).await.unwrap();
-        let reply: Value =
-            serde_json::from_str(&replies.next_line().await.unwrap().unwrap()).unwrap();
-        assert_eq!(reply["id"], id.to_string(), "{reply}");
-        if id == 0 {
-            let ready = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
-            writer.write_all(format!("{ready}\n").as_bytes()).await.unwrap();
-        }
-    }
+    let params = json!({"name": "find_plan", "arguments": ["ana"], "_meta": meta});
+    client.ask("1", "tools/call", params).await;
+    client.ask("2", "tools/call", json!({})).await;
     assert_eq!(of(&log, "tool.call").len(), 2);
     let [malformed, nameless] = &of(&log, "tool.error")[..] else { panic!("two events") };
     assert_eq!(
@@ -312,6 +334,27 @@ async fn a_call_without_readable_parameters_is_an_error_of_its_tool() {
     let why = malformed["data"]["traceparent"].as_str().unwrap();
     assert!(why.contains("7 bytes long") && !why.contains("0af7"), "{why}");
     assert!(malformed.get("parent_span_id").is_none() && malformed["trace_id"] != TRACE);
+}
+
+#[tokio::test]
+async fn a_name_that_the_server_does_not_know_is_in_the_data_alone() {
+    let log = capture();
+    let mut client = RawClient::connect(serve(&log, |plans| plans)).await;
+    let (tool, prompt, method) = ("tool", "gen_ai.prompt.name", "mcp.method.name");
+    let cases = [
+        ("tools/call", json!({"name": "made_up"}), "unknown", tool, "made_up"),
+        ("tools/call", json!({"name": "find_plan"}), "find_plan", tool, "find_plan"),
+        ("prompts/get", json!({"name": "made_up"}), "prompts/get", prompt, "made_up"),
+        ("prompts/get", json!({"name": "explain"}), "prompts/get explain", prompt, "explain"),
+        ("prompts/get", json!({}), "prompts/get", method, "prompts/get"),
+        ("made/up", json!({}), "unknown", method, "made/up"),
+    ];
+    for (sent, params, action, member, name) in cases {
+        client.ask("1", sent, params).await;
+        let line = lines(&log).pop().unwrap();
+        assert_eq!((&line["action"], &line["data"][member]), (&json!(action), &json!(name)));
+    }
+    assert!(lines(&log).iter().all(|line| !line["action"].as_str().unwrap().contains("made")));
 }
 
 #[tokio::test]

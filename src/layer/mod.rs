@@ -3,6 +3,8 @@
 
 #[cfg(all(feature = "axum", feature = "prometheus"))]
 mod endpoints;
+#[cfg(any(feature = "rmcp", feature = "tower"))]
+mod mcp_methods;
 #[cfg(feature = "rmcp")]
 pub mod rmcp;
 #[cfg(feature = "tower")]

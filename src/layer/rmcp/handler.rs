@@ -37,7 +37,7 @@ macro_rules! recorded {
             context: RequestContext<RoleServer>,
         ) -> Result<$result, ErrorData> {
             let asked: fn(&$params) -> Asked<'_> = $asked;
-            let open = self.begin(&asked(&request), &context);
+            let open = self.begin(asked(&request), &context);
             record(open, self.inner.$method(request, context), $answer).await
         }
     )+};
@@ -117,7 +117,7 @@ impl<S: ServerHandler> ServerHandler for McpServer<S> {
         &self,
         context: RequestContext<RoleServer>,
     ) -> Result<DiscoverResult, ErrorData> {
-        let open = self.begin(&Asked::of_method("server/discover"), &context);
+        let open = self.begin(Asked::of_method("server/discover"), &context);
         record(open, self.inner.discover(context), |result| Answer::of_result(result)).await
     }
 

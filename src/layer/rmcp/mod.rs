@@ -8,8 +8,8 @@
 //!
 //! | request | events | action |
 //! |---|---|---|
-//! | `tools/call` | `tool.call`, and `tool.result` or `tool.error`, of one span | the tool |
-//! | any other but `ping` and `subscriptions/listen` | one `mcp.request` at its end | the method, and the prompt of `prompts/get` |
+//! | `tools/call` | `tool.call`, and `tool.result` or `tool.error`, of one span | the tool; on a server `unknown` if its `get_tool` does not know it |
+//! | any other but `ping` and `subscriptions/listen` | one `mcp.request` at its end | the method, and the prompt of `prompts/get` if it was answered; `unknown` if the protocol has no such method |
 //!
 //! The names in the data are those of OpenTelemetry's
 //! [conventions for MCP](https://github.com/open-telemetry/semantic-conventions-genai/blob/main/docs/gen-ai/mcp.md):

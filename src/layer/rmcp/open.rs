@@ -27,6 +27,8 @@ pub(super) struct OpenRequest {
     started: Instant,
     is_tool: bool,
     action: String,
+    /// The prompt, which becomes part of the action once it was answered: any client may ask for any name.
+    prompt: Option<String>,
     /// What all events of the request have.
     pub(super) members: Vec<Member>,
     /// The id of a client's request, which is known once it is sent.
@@ -51,7 +53,11 @@ impl OpenRequest {
             context,
             started: Instant::now(),
             is_tool: matches!(asked.target, Target::Tool(_)),
-            action: asked.action(),
+            action: asked.action.to_string(),
+            prompt: match asked.target {
+                Target::Prompt(name) => Some(name.to_owned()),
+                _ => None,
+            },
             members,
             id: None,
             has_ended: false,
@@ -69,6 +75,9 @@ impl OpenRequest {
         self.members.extend(id.map(|id| ("jsonrpc.request.id", id.into())));
         self.members.extend(answer.code.map(|code| ("rpc.response.status_code", code.into())));
         self.members.extend(answer.outcome.map(|outcome| ("outcome", outcome.into())));
+        if let (Some(prompt), Status::Ok) = (self.prompt.take(), answer.status) {
+            self.action = format!("{} {prompt}", self.action);
+        }
         let result = answer.result.filter(|_| self.settings.outlet.captures_content());
         self.members.extend(result.map(|result| ("result", result.to_json())));
         let event_type = match (self.is_tool, answer.status) {
@@ -111,14 +120,6 @@ impl Drop for OpenRequest {
 }
 
 impl Asked<'_> {
-    fn action(&self) -> String {
-        match self.target {
-            Target::Tool(name) => name.to_owned(),
-            Target::Prompt(name) => format!("{} {name}", self.method),
-            Target::Resource(_) | Target::Nothing => self.method.to_owned(),
-        }
-    }
-
     fn members(&self) -> Vec<Member> {
         let target = match self.target {
             Target::Tool(name) => Some(("tool", name.into())),

@@ -28,6 +28,10 @@ use crate::recorder::{AuditLogger, Outlet};
 /// - **User and tenant** are those of the HTTP request's span.
 /// - **Session.** `mcp.session.id` is the header of streamable HTTP.
 ///
+/// Each action is a label of metrics, and any client may send any name. So the action of a tool is `unknown` unless
+/// the handler's [`get_tool`](ServerHandler::get_tool) knows it. rmcp's `#[tool_handler]` writes that method; a
+/// handler without it needs one. `tool` in the data is always the name that was sent.
+///
 /// If nothing is recorded (`AUDIT_ENABLED=false`), a request passes unchanged.
 ///
 /// # Examples
@@ -90,7 +94,7 @@ impl<S: ServerHandler> McpServer<S> {
     /// Begins a request, unless nothing is recorded.
     pub(super) fn begin(
         &self,
-        asked: &Asked<'_>,
+        asked: Asked<'_>,
         context: &RequestContext<RoleServer>,
     ) -> Option<OpenRequest> {
         if self.settings.outlet.is_off() {
@@ -116,7 +120,7 @@ impl<S: ServerHandler> McpServer<S> {
             None => None,
         };
         let span = caller.or(around).map_or_else(TraceContext::new_trace, |above| above.new_span());
-        Some(OpenRequest::begin(&self.settings, span, asked, members))
+        Some(OpenRequest::begin(&self.settings, span, &asked.of_tools_of(&self.inner), members))
     }
 
     fn members(&self, context: &RequestContext<RoleServer>, http: Option<&Parts>) -> Vec<Member> {

@@ -2,29 +2,7 @@
 
 use http::HeaderMap;
 
-/// The methods that an action may contain. Any client may send any text, and each action is a label.
-const METHODS: [&str; 20] = [
-    "completion/complete",
-    "initialize",
-    "logging/setLevel",
-    "ping",
-    "prompts/get",
-    "prompts/list",
-    "resources/list",
-    "resources/read",
-    "resources/subscribe",
-    "resources/templates/list",
-    "resources/unsubscribe",
-    "server/discover",
-    "skills/get",
-    "skills/list",
-    "subscriptions/listen",
-    "tasks/cancel",
-    "tasks/get",
-    "tasks/update",
-    "tools/call",
-    "tools/list",
-];
+use crate::layer::mcp_methods::known_method;
 
 /// What the headers `Mcp-Method` and `Mcp-Name` say.
 pub(super) struct McpHeaders<'h> {
@@ -37,8 +15,7 @@ impl<'h> McpHeaders<'h> {
     /// Reads the headers, if the method is one of the protocol.
     pub(super) fn read(headers: &'h HeaderMap) -> Option<Self> {
         let text = |name| headers.get(name)?.to_str().ok();
-        let sent = text("mcp-method")?;
-        let method = *METHODS.iter().find(|method| **method == sent)?;
+        let method = known_method(text("mcp-method")?)?;
         let member = match method {
             "tools/call" => Some("tool"),
             "prompts/get" => Some("gen_ai.prompt.name"),
