@@ -1,10 +1,14 @@
 //! A server and a client of MCP, in one process: every request once on each side, in one trace,
 //! however it ends.
-#![cfg(feature = "rmcp")]
+#![cfg(all(feature = "rmcp", not(loom)))]
+
+mod common;
 
 use std::future::pending;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use common::DEADLINE;
+use common::alone::{self, Alone};
 use llm_audit::layer::rmcp::{McpClient, McpServer, RunningClient};
 use llm_audit::testing::{Capture, capture, capture_with};
 use llm_audit::{AuditEvent, AuditLogger, EventType, InSpan, TraceContext};
@@ -22,8 +26,6 @@ use tokio::io::{
     AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf,
 };
 
-/// Long enough for a busy machine; no test waits until it has passed.
-const DEADLINE: Duration = Duration::from_secs(30);
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 
 struct Plans {
@@ -444,6 +446,30 @@ async fn by_discovery_each_round_is_one_request_of_the_server_and_all_are_one_ca
         client[1]["data"]["jsonrpc.request.id"], server[2]["data"]["jsonrpc.request.id"],
         "of the last round"
     );
+}
+
+#[tokio::test]
+async fn a_request_without_a_trace_is_below_the_span_that_started_the_process() {
+    let name = "a_request_without_a_trace_is_below_the_span_that_started_the_process";
+    if alone::folder().is_none() {
+        let mut test = Alone::new(name);
+        test.command.env("TRACEPARENT", format!("00-{TRACE}-b7ad6b7169203331-01"));
+        let ended = test.run();
+        assert!(ended.status.success(), "{}{}", ended.out, ended.err);
+        return;
+    }
+    let _guard = llm_audit::init().unwrap();
+    for restarts in [false, true] {
+        let log = capture();
+        let transport = serve(&log, |plans| if restarts { plans.restart_trace() } else { plans });
+        RawClient::connect(transport).await;
+        let line = wait_for(&log, "mcp.request").await;
+        let parent = (!restarts).then_some("b7ad6b7169203331");
+        assert_eq!(
+            (line["trace_id"] == TRACE, line["parent_span_id"].as_str()),
+            (!restarts, parent)
+        );
+    }
 }
 
 #[tokio::test]

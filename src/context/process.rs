@@ -12,8 +12,9 @@ impl TraceContext {
     ///
     /// `TRACEPARENT` and `TRACESTATE` name that span. The first logger that reads the environment reads them, so
     /// before [`init`](crate::init) this is the first span of a new trace. Events outside of any context, and the
-    /// spans of the layers and of `#[audit_span]`, begin in the same way. Only `ServerLayer` does not: a request
-    /// without a trace was not sent by the process that started this one.
+    /// spans of the layers and of `#[audit_span]`, begin in the same way. Requests over HTTP, which `ServerLayer` and
+    /// `McpServer` record, do not: one without a trace was not sent by the process that started this one. Nor do the
+    /// requests of an `McpServer` that restarts traces.
     ///
     /// # Examples
     ///

@@ -24,6 +24,8 @@ use crate::recorder::{AuditLogger, Outlet};
 ///   is none, it is a child of the HTTP request's span, which a `ServerLayer` of `layer::tower` has put into
 ///   the request. Otherwise a new trace begins. If the `traceparent` is malformed, the event has the reason
 ///   under that name.
+///   Over stdio a server is started by the one that asks, so that trace is the one of `TRACEPARENT`, if the process
+///   has [that variable](TraceContext::new_root). Over HTTP the variable is not read.
 /// - **Handler.** It runs in the request's span, so its own events are below it.
 /// - **User and tenant** are those of the HTTP request's span.
 /// - **Session.** `mcp.session.id` is the header of streamable HTTP.
@@ -119,7 +121,12 @@ impl<S: ServerHandler> McpServer<S> {
             }
             None => None,
         };
-        let span = caller.or(around).map_or_else(TraceContext::new_trace, |above| above.new_span());
+        let span = match caller.or(around) {
+            Some(above) => above.new_span(),
+            // Over HTTP it is not the process that started this one that asks.
+            None if http.is_some() || self.settings.restarts_trace => TraceContext::new_trace(),
+            None => TraceContext::new_root(),
+        };
         Some(OpenRequest::begin(&self.settings, span, &asked.of_tools_of(&self.inner), members))
     }
 
