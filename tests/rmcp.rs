@@ -43,14 +43,14 @@ impl ServerHandler for Plans {
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        let is_here = ["find_plan", "refuse", "ask_back", "panic", "hang"].contains(&name);
+        let is_here = ["find_plan", "refuse", "ask_back", "panic", "hang", "heed"].contains(&name);
         is_here.then(|| Tool::new(name.to_owned(), "finds", JsonObject::new()))
     }
 
     async fn call_tool(
         &self,
         request: CallToolRequestParams,
-        _context: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         match &*request.name {
             "find_plan" => {
@@ -75,6 +75,10 @@ impl ServerHandler for Plans {
             }
             "panic" => panic!("a tool that panics"),
             "hang" => pending().await,
+            "heed" => {
+                context.ct.cancelled().await;
+                Ok(CallToolResult::success(vec![]).into())
+            }
             unknown => Err(ErrorData::invalid_params(format!("tool {unknown} not found"), None)),
         }
     }
@@ -392,6 +396,22 @@ async fn a_panic_and_a_dropped_call_are_errors() {
         assert_eq!(dropped["error"]["type"], "cancelled");
         assert_eq!(dropped["data"]["jsonrpc.request.id"], "1", "it was sent");
     }
+}
+
+#[tokio::test]
+async fn a_call_that_the_client_cancels_is_an_error_however_its_tool_ends() {
+    let log = capture();
+    let mut client = RawClient::connect(serve(&log, |plans| plans)).await;
+    client.send(json!({"id": "1", "method": "tools/call", "params": {"name": "heed"}})).await;
+    wait_for(&log, "tool.call").await;
+    let params = json!({"requestId": "1", "reason": "too slow"});
+    client.send(json!({"method": "notifications/cancelled", "params": params})).await;
+    let failed = wait_for(&log, "tool.error").await;
+    assert_eq!(
+        (&failed["action"], &failed["error"]["type"]),
+        (&json!("heed"), &json!("cancelled"))
+    );
+    assert!(of(&log, "tool.result").is_empty());
 }
 
 #[tokio::test]

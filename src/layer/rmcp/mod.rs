@@ -28,6 +28,7 @@
 //! | a result with `isError`; from rmcp's macros also if arguments do not parse | `tool_error` | the texts of the result |
 //! | another error of the client | the Rust type | that of rmcp |
 //! | the future was dropped before its end | `cancelled` | |
+//! | the client cancelled the request before the handler of a server was done | `cancelled` | |
 //! | the handler panicked | `panic` | |
 //!
 //! Arguments that are not an object never reach a tool. rmcp answers that the method is not found, and

@@ -33,6 +33,8 @@ pub(super) struct OpenRequest {
     pub(super) members: Vec<Member>,
     /// The id of a client's request, which is known once it is sent.
     pub(super) id: Option<ExpectedId>,
+    /// Reports whether the client of a server has cancelled the request.
+    pub(super) is_cancelled: Option<Box<dyn Fn() -> bool + Send + Sync>>,
     has_ended: bool,
 }
 
@@ -60,6 +62,7 @@ impl OpenRequest {
             },
             members,
             id: None,
+            is_cancelled: None,
             has_ended: false,
         };
         if open.is_tool {
@@ -87,6 +90,10 @@ impl OpenRequest {
         };
         let event = self.event(event_type).status(answer.status).latency(self.started.elapsed());
         self.emit(AuditEvent { error: answer.error.as_ref(), ..event });
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.is_cancelled.as_ref().is_some_and(|is_cancelled| is_cancelled())
     }
 
     fn event(&self, event_type: EventType<'static>) -> AuditEvent<'_> {
@@ -139,7 +146,11 @@ pub(super) async fn record<R, E: Failure>(
 ) -> Result<R, E> {
     let Some(mut open) = open else { return call.await };
     let result = call.in_span(open.context.clone()).await;
+    let is_cancelled = open.is_cancelled();
     open.end(match &result {
+        _ if is_cancelled => {
+            Answer::failed(ErrorDetail::new("cancelled", "the client cancelled the request"))
+        }
         Ok(value) => answer(value),
         Err(error) => error.answer(),
     });

@@ -127,7 +127,11 @@ impl<S: ServerHandler> McpServer<S> {
             None if http.is_some() || self.settings.restarts_trace => TraceContext::new_trace(),
             None => TraceContext::new_root(),
         };
-        Some(OpenRequest::begin(&self.settings, span, &asked.of_tools_of(&self.inner), members))
+        let asked = asked.of_tools_of(&self.inner);
+        let mut open = OpenRequest::begin(&self.settings, span, &asked, members);
+        let token = context.ct.clone();
+        open.is_cancelled = Some(Box::new(move || token.is_cancelled()));
+        Some(open)
     }
 
     fn members(&self, context: &RequestContext<RoleServer>, http: Option<&Parts>) -> Vec<Member> {
