@@ -74,7 +74,9 @@ impl<'a> Evaluation<'a> {
 
     /// Sets the span that is judged. Without it, it is the [current context](TraceContext::current).
     ///
-    /// For a span of the past, see [`TraceContext::from_hex`].
+    /// For a span of the past, see [`TraceContext::from_hex`]. The user, the tenant and the conversation are those of
+    /// this context. What it does not know is taken from the current context only if that is of the same trace: a
+    /// judge may work for others.
     pub fn span(mut self, context: &'a TraceContext) -> Self {
         self.span = Some(context);
         self
@@ -159,7 +161,7 @@ impl<'a> Feedback<'a> {
         self
     }
 
-    /// Sets the span that is judged; see [`Evaluation::span`].
+    /// Sets the span that is judged; see [`Evaluation::span`]. For the user see [`user`](Self::user).
     pub fn span(mut self, context: &'a TraceContext) -> Self {
         self.span = Some(context);
         self
@@ -172,8 +174,12 @@ impl<'a> Feedback<'a> {
             ("score", finite(&self.score)),
             ("comment", given(&self.comment).filter(|_| outlet.captures_content())),
         ];
+        let current = TraceContext::current();
+        let known = self.span.and_then(TraceContext::user);
+        let known = known.or_else(|| current.as_ref()?.user()).unwrap_or_default();
+        let user = if self.user.is_empty() { known } else { self.user };
         let event = AuditEvent::new(EventType::FeedbackGiven, self.agent, "feedback");
-        emit_judgement(event.user(self.user), self.span, &members, outlet);
+        emit_judgement(event.user(user), self.span, &members, outlet);
     }
 }
 
@@ -185,19 +191,23 @@ fn finite(score: &Option<f64>) -> Option<&dyn Payload> {
     score.as_ref().filter(|score| score.is_finite()).map(|score| score as &dyn Payload)
 }
 
-/// Emits a judgement. Whom it is about is known from the judged span, or from the context of the caller.
+/// Emits a judgement. Whom it is about is known from the judged span, or from a context of the same trace.
+///
+/// Who judges another trace may work for another tenant, and in another conversation.
 fn emit_judgement(
     event: AuditEvent<'_>,
     span: Option<&TraceContext>,
     members: &[(&'static str, Option<&dyn Payload>)],
     outlet: &Outlet,
 ) {
-    let (data, current) = (OptionalFields(members), TraceContext::current());
+    let is_judged =
+        |current: &TraceContext| span.is_none_or(|span| span.trace_id() == current.trace_id());
+    let (data, around) = (OptionalFields(members), TraceContext::current().filter(is_judged));
     let mut event = event.payload(&data).content(&CONTENT);
     if let Some(span) = span {
         event = event.span(span).with_identity_of(span);
     }
-    outlet.emit(&current.iter().fold(event, |event, current| event.with_identity_of(current)));
+    outlet.emit(&around.iter().fold(event, |event, around| event.with_identity_of(around)));
 }
 
 /// Records an evaluation into the recorder of the process; see [`AuditLogger::record_evaluation`].
@@ -288,9 +298,30 @@ mod tests {
         record_feedback(&feedback.span(&judged));
         record_feedback(&feedback.span(&judged).user("eve"));
         let data: Vec<_> = recorded(&seen).iter().map(|line| line["data"].clone()).collect();
-        let of = |user: &str| json!({"user": user, "tenant": "acme", "conversation": "c-1"});
-        let expected = [json!({"user": "ann", "conversation": "c-1"}), of("bob"), of("eve")];
-        assert_eq!(data, expected);
+        let of = |user: &str| json!({"user": user, "tenant": "acme"});
+        assert_eq!(data, [json!({"user": "ann"}), of("bob"), of("eve")]);
+    }
+
+    #[test]
+    fn of_another_trace_no_tenant_and_no_conversation_of_the_judge_is_taken() {
+        let seen = capture();
+        let judge = TraceContext::new_trace().with_user("ann").with_tenant("us");
+        let judge = judge.with_conversation("c-1");
+        let (same, other) = (judge.to_traceparent(), TraceContext::new_trace().to_traceparent());
+        let _scope = judge.enter();
+        for (judged, tenant, user) in [(&same, Some("us"), Some("ann")), (&other, None, None)] {
+            let judged = TraceContext::from_traceparent(judged).unwrap();
+            record_evaluation(&Evaluation::new("benefits", "tone").span(&judged));
+            record_feedback(&Feedback::new("benefits").span(&judged));
+            let lines = recorded(&seen);
+            let [.., evaluation, feedback] = &lines[..] else { panic!("two events") };
+            for line in [evaluation, feedback] {
+                assert_eq!(line["data"]["tenant"].as_str(), tenant);
+                assert_eq!(line["data"].get("conversation").is_some(), tenant.is_some());
+            }
+            assert_eq!(evaluation["data"]["user"].as_str(), user);
+            assert_eq!(feedback["data"]["user"], "ann", "the person that gives it");
+        }
     }
 
     #[test]
