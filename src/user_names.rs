@@ -5,7 +5,7 @@ use std::fmt::{self, Write as _};
 
 use hmac_sha256::HMAC;
 
-use crate::sanitize::Sanitizer;
+use crate::sanitize::{Sanitizer, is_phone_number};
 
 /// Bytes of the hash that are shown: 96 bits, so that no two users of a service share a name.
 const HASH_BYTES: usize = 12;
@@ -55,7 +55,7 @@ impl UserKey {
 }
 
 /// Names users. An id that redaction leaves as it is, is its own name. A personal one, such as a mail address,
-/// becomes a keyed hash. Otherwise all such users would have the same placeholder.
+/// becomes a keyed hash, and so does a telephone number, which redaction finds only if it is asked for. Otherwise all such users would have the same placeholder.
 ///
 /// The hash is HMAC-SHA-256 ([RFC 2104](https://www.rfc-editor.org/rfc/rfc2104)), of which 96 bits are kept.
 #[derive(Clone)]
@@ -71,6 +71,9 @@ impl UserNames {
 
     /// Returns the name of a user.
     pub(crate) fn name<'a>(&self, id: &'a str) -> Cow<'a, str> {
+        if is_phone_number(id) {
+            return Cow::Owned(self.hashed(id));
+        }
         match self.sanitizer.redact_str(id) {
             Cow::Borrowed(_) => Cow::Borrowed(id),
             Cow::Owned(redacted) if redacted == id => Cow::Borrowed(id),
@@ -114,8 +117,25 @@ mod tests {
     }
 
     #[test]
+    fn a_telephone_number_becomes_a_hash() {
+        for id in ["+44 20 7946 0018", "+6281234567890", "(415) 555-0123", "0812-3456-789"] {
+            let name = names("0123456789abcdef").name(id).into_owned();
+            assert!(name.starts_with("u_") && name.len() == 26, "{id}: {name}");
+        }
+    }
+
+    #[test]
     fn other_ids_stay() {
-        for id in ["u-1842", "", "alice", "3f0c2f6e-5b1f-4a53-9d3e-0a6a3f0b3e11"] {
+        for id in [
+            "u-1842",
+            "",
+            "1842",
+            "4155550123",
+            "2026-11-30",
+            "call +44 20 7946 0018",
+            "alice",
+            "3f0c2f6e-5b1f-4a53-9d3e-0a6a3f0b3e11",
+        ] {
             assert_eq!(names("0123456789abcdef").name(id), id);
         }
     }

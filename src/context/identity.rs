@@ -55,7 +55,7 @@ impl TraceContext {
     /// Returns this context for a conversation: the requests of one session of a user, or of one thread of messages;
     /// see [`with_user`](Self::with_user).
     ///
-    /// Events are not counted by it. Of a personal id, such as the number of a phone, a keyed hash is recorded, too.
+    /// Events are not counted by it. Of a personal id, such as a telephone number, a keyed hash is recorded, too.
     pub fn with_conversation(self, conversation: impl Into<Box<str>>) -> Self {
         let conversation = conversation.into();
         self.with_identity(|identity| identity.conversation = conversation)

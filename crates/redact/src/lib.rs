@@ -56,6 +56,7 @@ pub use keys::KeyClass;
 pub use kind::{Kind, Match, Placeholder};
 pub use lines::{LINE_BYTES_MAX, PrivateKeyLines, RedactingWriter};
 pub use names::{SecretForm, is_sensitive_header};
+pub use opt_in::is_phone_number;
 pub use options::{Place, Replacement};
 pub use protected::{ProtectedValue, protect_environment, protect_value, protect_variables};
 pub use redactions::Redactions;

@@ -117,6 +117,13 @@ fn phone_in_run(run: &str) -> Option<(usize, usize)> {
     is_phone.then_some((start, end))
 }
 
+/// Reports whether the whole text is a telephone number, as [`Kind::Phone`] finds it. Digits alone are none.
+pub fn is_phone_number(text: &str) -> bool {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    // An id of digits is not split into groups, which would allocate.
+    !is_number && text.bytes().all(is_phone_byte) && phone_in_run(text) == Some((0, text.len()))
+}
+
 /// Finds four numbers of a byte each, in the dotted form.
 fn ipv4_in_run(run: &str) -> Option<(usize, usize)> {
     let dotted = run.trim_end_matches('.');
