@@ -220,6 +220,29 @@ fn a_chunk_that_is_an_error_fails_the_call() {
 }
 
 #[test]
+fn the_error_of_the_provider_goes_before_that_of_the_end() {
+    let mut chunks = anthropic();
+    chunks.truncate(2);
+    chunks.push(
+        json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}),
+    );
+    let of_client = good(&chunks).chain([Err(io::Error::other("the server sent an error"))]);
+    let runs: [Items<io::Result<Value>>; 3] = [
+        items(good(&chunks)),
+        Items { items: good(&chunks).collect(), is_endless: true },
+        items(of_client),
+    ];
+    for run in runs {
+        let seen = capture();
+        take_all(LlmCall::new("a", "chat", "anthropic", "claude-sonnet-4-5").stream(run));
+        let line = only(&seen);
+        assert_eq!((&line["event_type"], &line["status"]), (&json!("llm.error"), &json!("error")));
+        let error = json!({"type": "overloaded_error", "message": "Overloaded"});
+        assert_eq!(line["error"], error, "{line}");
+    }
+}
+
+#[test]
 fn a_stream_without_usage_is_counted_and_has_no_tokens() {
     let seen = capture();
     take_all(call().stream(items(good(&openai()[..4]))));

@@ -84,16 +84,18 @@ impl PendingCall {
         }
     }
 
-    /// Returns the error of a call that is dropped now, unless its answer is whole.
+    /// Returns the error of a call that is dropped now, unless its answer is whole or an error.
     pub(crate) fn drop_error(&self) -> Option<ErrorDetail<'static>> {
         let Some(chunks) = self.chunks else {
             return Some(ErrorDetail::new("cancelled", "the call was dropped before its answer"));
         };
         let message = || format!("the stream was dropped after {}", count_chunks(chunks));
-        (!self.has_ended()).then(|| ErrorDetail::new("cancelled", message()))
+        (!self.has_ended() && !self.is_answered_by_error())
+            .then(|| ErrorDetail::new("cancelled", message()))
     }
 
-    /// Returns the error of a stream that ends now, if it has a known end that did not come.
+    /// Returns the error of a stream that ends now, if it has a known end that did not come, and no
+    /// error came either.
     pub(crate) fn end_error(&self) -> Option<ErrorDetail<'static>> {
         let chunks = self.chunks?;
         let has_known_end =
@@ -101,7 +103,12 @@ impl PendingCall {
         let is_cut = chunks == 0 || has_known_end && !self.has_ended();
         let message =
             || format!("the stream ended after {}, before its end marker", count_chunks(chunks));
-        is_cut.then(|| ErrorDetail::new("incomplete", message()))
+        (is_cut && !self.is_answered_by_error()).then(|| ErrorDetail::new("incomplete", message()))
+    }
+
+    /// Reports whether the provider has answered with an error, which says more than how the call ended.
+    pub(crate) fn is_answered_by_error(&self) -> bool {
+        self.answer.as_ref().is_some_and(|answer| answer.error.is_some())
     }
 
     fn has_ended(&self) -> bool {

@@ -139,7 +139,7 @@ impl LlmCall<'_> {
     /// | the stream | the event | error |
     /// |---|---|---|
     /// | ends, or is dropped, after the provider's end marker | `llm.invoke` | |
-    /// | yields an error, or a chunk that is one | `llm.error` | that one |
+    /// | yields an error, or a chunk that is one | `llm.error` | the first one |
     /// | is dropped before | `llm.error` | `cancelled` |
     /// | ends before | `llm.error` | `incomplete` |
     /// | panics | `llm.error` | `panic` |
@@ -238,5 +238,6 @@ fn read_item<T: CallItem<Kind>, Kind>(
     if let Some(answer) = item.answer() {
         call.read(&answer, began);
     }
-    item.error()
+    // A client may repeat the provider's error in its own words.
+    item.error().filter(|_| !call.is_answered_by_error())
 }
