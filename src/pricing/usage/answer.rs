@@ -70,6 +70,17 @@ const WRAPPERS: [&str; 19] = [
 ];
 const MODELS: [&str; 7] =
     ["model", "modelVersion", "model_version", "model_name", "modelName", "modelId", "model_id"];
+/// The wrappers whose members a framework or the caller chooses. An error in one is not the answer's.
+const CONTAINERS: [&str; 8] = [
+    "metadata",
+    "kwargs",
+    "response_metadata",
+    "responseMetadata",
+    "llm_output",
+    "llmOutput",
+    "attributes",
+    "info",
+];
 /// The largest number of wrappers inside each other.
 const WRAPPERS_MAX: usize = 3;
 /// The largest number of texts inside each other: a body that is text inside of an answer.
@@ -219,8 +230,13 @@ impl ProviderAnswer {
         if deeper == 0 || is_found && self.model.is_some() {
             return;
         }
-        for inner in WRAPPERS.iter().filter_map(|name| answer.get(name)) {
+        for name in WRAPPERS {
+            let Some(inner) = wrapped(answer, name) else { continue };
+            let error = self.error.clone();
             self.read_object(inner, terms, deeper - 1, deeper_texts);
+            if CONTAINERS.contains(&name) {
+                self.error = error;
+            }
         }
         let body = answer.get("body").and_then(Json::as_str).filter(|_| deeper_texts > 0);
         if let (Some(body), false) = (body, is_found) {
@@ -257,6 +273,16 @@ fn to_json<T: Serialize + ?Sized>(value: &T) -> Option<Vec<u8>> {
     // A `Serialize` impl is the caller's code.
     let json = catch_unwind(AssertUnwindSafe(|| serde_json::to_vec(value)));
     json.map_err(forget_panic).ok()?.ok()
+}
+
+/// Returns what this wrapper contains.
+///
+/// Bedrock's streams have their usage in `metadata`. OpenAI's responses repeat there what the caller
+/// wrote into the request, which is not read.
+fn wrapped<'a>(answer: Json<'a>, name: &str) -> Option<Json<'a>> {
+    let inner = answer.get(name)?;
+    let is_bedrock = || inner.get("usage").is_some_and(|usage| usage.get("inputTokens").is_some());
+    (name != "metadata" || is_bedrock()).then_some(inner)
 }
 
 /// Returns the error that a chunk of Bedrock reports: `{"throttlingException": {"message": "…"}}`.

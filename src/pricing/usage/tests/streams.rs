@@ -298,6 +298,29 @@ fn a_chunk_that_is_an_error_is_one() {
 }
 
 #[test]
+fn what_the_caller_wrote_into_the_request_is_not_of_the_answer() {
+    let metadata = json!({"error": "retry of form 7, Ana Lopez", "type": "error", "model": "mine",
+        "usage": {"input_tokens": 1, "output_tokens": 1}});
+    let mut case = responses();
+    for chunk in &mut case.chunks {
+        chunk["response"]["metadata"] = metadata.clone();
+    }
+    let (answer, ..) = read_chunks(&case.chunks);
+    assert_eq!((answer.error, answer.usage), (None, Some(case.usage)));
+    for container in ["metadata", "kwargs", "response_metadata", "llmOutput", "attributes", "info"]
+    {
+        let (answer, ..) = read_chunks(&[json!({"object": "response", container: metadata})]);
+        assert_eq!(answer.error, None, "{container}");
+    }
+    let (answer, ..) = read_chunks(&[json!({"object": "response", "metadata": metadata})]);
+    assert_eq!((answer.model, answer.usage), (None, None));
+    let mut bedrock = bedrock();
+    bedrock.chunks[5]["metadata"]["error"] = json!("x");
+    let (answer, ..) = read_chunks(&bedrock.chunks);
+    assert_eq!((answer.error, answer.usage), (None, Some(bedrock.usage)));
+}
+
+#[test]
 fn what_is_not_of_a_known_provider_has_no_known_end() {
     for chunk in [json!("Hello"), json!({"text": "Hello"}), json!([1]), json!(null), json!("{")] {
         let (answer, _, end) = read_chunks(&[chunk.clone(), chunk]);
