@@ -20,7 +20,7 @@ pub(super) fn read_usage(json: Json<'_>) -> Option<Usage> {
         read_attributes(usage)
     } else if usage.has(&GEMINI) {
         read_gemini_usage(usage)
-    } else if usage.has(&BEDROCK) {
+    } else if usage.has(&BEDROCK) && !has_whole_anthropic_counts(usage) {
         read_bedrock_usage(usage)
     } else if has_anthropic_counts(usage) {
         read_anthropic_usage(usage)
@@ -67,6 +67,14 @@ const NOT_ANTHROPIC: [&str; 4] = [
 fn has_anthropic_counts(usage: &UsageObject<'_>) -> bool {
     // Some gateways write OpenAI's names too, with zeros.
     usage.has(&ANTHROPIC) && !usage.has(&NOT_ANTHROPIC) && usage.part(&["prompt_tokens"]) == 0
+}
+
+/// Reports whether Anthropic's counts are whole. Bedrock adds its metrics to them at the end of a
+/// stream, and these do not tell how long the cache keeps what was written.
+fn has_whole_anthropic_counts(usage: &UsageObject<'_>) -> bool {
+    has_anthropic_counts(usage)
+        && usage.has(&["input_tokens"])
+        && usage.part(&["output_tokens"]) > 0
 }
 
 fn has_cohere_units(usage: &UsageObject<'_>) -> bool {

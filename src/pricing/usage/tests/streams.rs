@@ -321,6 +321,26 @@ fn what_the_caller_wrote_into_the_request_is_not_of_the_answer() {
 }
 
 #[test]
+fn claude_on_bedrock_keeps_the_lifetimes_of_its_cache_writes() {
+    let metrics = json!({"inputTokenCount": 10, "outputTokenCount": 15, "cacheReadInputTokenCount": 7,
+        "cacheWriteInputTokenCount": 50});
+    let start = json!({"model": "claude-sonnet-4-5", "usage": {"input_tokens": 10, "output_tokens": 1,
+        "cache_read_input_tokens": 7, "cache_creation_input_tokens": 50,
+        "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 50}}});
+    let chunks = [
+        json!({"type": "message_start", "message": start}),
+        json!({"type": "message_delta", "delta": {"stop_reason": "end_turn"},
+            "usage": {"output_tokens": 15}}),
+        json!({"type": "message_stop", "amazon-bedrock-invocationMetrics": metrics}),
+    ];
+    let expected = usage(67, 15, &[("cache_read", 7), ("cache_write_1h", 50)]);
+    assert_eq!(read_chunks(&chunks).0.usage, Some(expected));
+    // Without Anthropic's counts, the metrics are what there is.
+    let expected = usage(67, 15, &[("cache_read", 7), ("cache_write", 50)]);
+    assert_eq!(read_chunks(&chunks[2..]).0.usage, Some(expected));
+}
+
+#[test]
 fn what_is_not_of_a_known_provider_has_no_known_end() {
     for chunk in [json!("Hello"), json!({"text": "Hello"}), json!([1]), json!(null), json!("{")] {
         let (answer, _, end) = read_chunks(&[chunk.clone(), chunk]);
