@@ -7,6 +7,8 @@ use serde_json::{Map, Value};
 const DEPTH_KEPT: usize = 4;
 /// The number of elements kept of a list in it.
 const ITEMS_KEPT: usize = 64;
+/// The number of members kept of an object in it. The attributes of a span can be a hundred.
+const MEMBERS_KEPT: usize = 256;
 
 /// A body that was streamed as text: server-sent events, or a JSON value a line.
 ///
@@ -44,11 +46,13 @@ pub(super) fn has_value_a_line(text: &str) -> bool {
 /// not: some providers write them for what an earlier chunk has told.
 pub(super) fn merge_usage_members(earlier: &mut Map<String, Value>, later: Map<String, Value>) {
     for (name, value) in later {
+        let has_room = earlier.len() < MEMBERS_KEPT;
         match (earlier.get_mut(&name), value) {
             (Some(Value::Object(known)), Value::Object(value)) => merge_usage_members(known, value),
             (Some(known), value) if !says_nothing(&value) || says_nothing(known) => *known = value,
             (Some(_), _) => {}
-            (None, value) => drop(earlier.insert(name, value)),
+            (None, value) if has_room => drop(earlier.insert(name, value)),
+            (None, _) => {}
         }
     }
 }
@@ -57,13 +61,14 @@ fn says_nothing(value: &Value) -> bool {
     value.is_null() || value.as_u64() == Some(0)
 }
 
-/// Returns the members of a chunk's usage, to a bounded depth.
+/// Returns the members of a chunk's usage, to a bounded depth and number.
 pub(super) fn usage_members(usage: Json<'_>) -> Map<String, Value> {
     members_to_depth(usage, DEPTH_KEPT)
 }
 
 fn members_to_depth(json: Json<'_>, deeper: usize) -> Map<String, Value> {
-    json.members().map(|(name, value)| (name.to_owned(), value_to_depth(value, deeper))).collect()
+    let members = json.members().take(MEMBERS_KEPT);
+    members.map(|(name, value)| (name.to_owned(), value_to_depth(value, deeper))).collect()
 }
 
 fn value_to_depth(json: Json<'_>, deeper: usize) -> Value {

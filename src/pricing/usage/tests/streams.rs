@@ -1,7 +1,9 @@
 //! Streams of each provider, read chunk by chunk: first token, finish reasons, end, usage and error.
 
-use serde_json::{Value, json};
+use llm_audit_log::json::JsonObject;
+use serde_json::{Map, Value, json};
 
+use super::super::stream::{merge_usage_members, usage_members};
 use super::forms::usage;
 use crate::pricing::{ProviderAnswer, Usage};
 
@@ -338,6 +340,18 @@ fn claude_on_bedrock_keeps_the_lifetimes_of_its_cache_writes() {
     // Without Anthropic's counts, the metrics are what there is.
     let expected = usage(67, 15, &[("cache_read", 7), ("cache_write", 50)]);
     assert_eq!(read_chunks(&chunks[2..]).0.usage, Some(expected));
+}
+
+#[test]
+fn a_usage_with_very_many_members_is_kept_in_part() {
+    let mut merged = Map::new();
+    for chunk in 0..8 {
+        let members = (0..100).map(|at| format!("\"{chunk}-{at}\":{{\"{chunk}\":1}}"));
+        let mut text = format!("{{{}}}", members.collect::<Vec<_>>().join(",")).into_bytes();
+        let usage = JsonObject::parse(&mut text, "usage").unwrap();
+        merge_usage_members(&mut merged, usage_members(usage.json()));
+    }
+    assert_eq!(merged.len(), 256);
 }
 
 #[test]
