@@ -27,7 +27,7 @@ CRATES_APART = {("llm-audit-redact", "llm-audit-log")}
 # writes into its buffers. The event that a caller builds is part of the record, because it borrows
 # payloads that know how to encode themselves.
 RECORDER = [
-    ["error", "export", "panics", "reader", "sanitize", "sync", "timeout"],
+    ["error", "export", "panics", "reader", "sanitize", "sync", "timeout", "urls"],
     ["context", "pricing", "ring", "user_names"],
     ["sampler"],
     ["config"],

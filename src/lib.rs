@@ -147,6 +147,8 @@ mod sync;
 pub mod testing;
 #[cfg(any(feature = "macros", feature = "tower"))]
 mod timeout;
+#[cfg(any(feature = "macros", feature = "tower"))]
+mod urls;
 mod user_names;
 mod warnings;
 mod writer;

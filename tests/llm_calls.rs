@@ -325,6 +325,30 @@ fn an_error_has_its_causes_and_a_timeout_its_status() {
 }
 
 #[test]
+fn urls_in_errors_end_with_their_host() {
+    let cause = "no answer from https://ana:pw@h.example/patients/ana-lopez?q=positive timed out";
+    let open = async { Result::<Items<Value>, _>::Err(refused(cause)) };
+    let boxed = async {
+        let error: Box<dyn Error + Send + Sync> = refused(cause).into();
+        Result::<Value, _>::Err(error)
+    };
+    let chunk = Result::<Value, _>::Err(refused(cause));
+    let seen = capture();
+    drop(poll_once(call().call_stream(open)));
+    drop(poll_once(call().call(boxed)));
+    take_all(call().stream(items([chunk])));
+    let lines = events(&seen);
+    assert_eq!(lines.len(), 3);
+    for line in lines {
+        let expected = "caused by: no answer from https://h.example timed out";
+        assert_eq!(
+            (&line["error"]["traceback"], &line["status"]),
+            (&json!(expected), &json!("timeout"))
+        );
+    }
+}
+
+#[test]
 fn what_is_judged_an_error_is_one() {
     let seen = capture();
     let stream = call().stream(items(good(&openai())));

@@ -10,6 +10,8 @@ use super::Payload;
 use crate::context::TraceContext;
 use crate::panics::display_text;
 use crate::pricing::Usage;
+#[cfg(any(feature = "macros", feature = "tower"))]
+use crate::urls::without_url_paths;
 pub use llm_audit_log::schema::{EventType, Status, Usd, is_event_type_name};
 
 /// One step of an agent, ready for [`emit`](crate::emit).
@@ -382,6 +384,15 @@ impl<'a> ErrorDetail<'a> {
         }
         let detail = Self::new(error_type, display_text(error));
         if chain.is_empty() { detail } else { detail.traceback(chain) }
+    }
+
+    /// Cuts the URLs in its texts after their host. Many client libraries put the whole URL into their
+    /// errors, and a path may name a person.
+    #[cfg(any(feature = "macros", feature = "tower"))]
+    pub(crate) fn without_url_paths(mut self) -> Self {
+        self.message = without_url_paths(&self.message).into();
+        self.traceback = self.traceback.map(|text| without_url_paths(&text).into());
+        self
     }
 
     /// Uses a whole `error` object for the line, for importers that have one.

@@ -46,13 +46,13 @@ pub struct Pointer;
 
 impl<E: Error> CallError<Itself> for E {
     fn detail(&self) -> ErrorDetail<'static> {
-        ErrorDetail::from_error(self)
+        ErrorDetail::from_error(self).without_url_paths()
     }
 }
 
 impl<E: Deref<Target = dyn Error + Send + Sync>> CallError<Pointer> for E {
     fn detail(&self) -> ErrorDetail<'static> {
-        ErrorDetail::from_named_error(type_name::<E>(), &**self)
+        ErrorDetail::from_named_error(type_name::<E>(), &**self).without_url_paths()
     }
 }
 
@@ -86,8 +86,8 @@ impl LlmCall<'_> {
     /// Runs the future of a client's call, and records the call once, at its end.
     ///
     /// The usage and the model come from the answer. If the call returns an error, the event is an
-    /// `llm.error` with the error's type, text and sources. If it is a timeout by its text, the status
-    /// is `timeout`. If the future is dropped before its end, the error's type is `cancelled`.
+    /// `llm.error` with the error's type, text and sources. URLs in these end with their host, because a
+    /// path may name a person. If it is a timeout by its text, the status is `timeout`. If the future is dropped before its end, the error's type is `cancelled`.
     ///
     /// The span of the call is the current one while the future runs. The duration is that of the
     /// future. A duration, a status, an error, an answer and a completion that were set before have no
