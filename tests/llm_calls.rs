@@ -1,6 +1,7 @@
 //! Model calls that are recorded by their future or their stream: one event each, whatever the end.
 #![cfg(all(feature = "macros", not(loom)))]
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::error::Error;
 use std::fmt;
@@ -13,6 +14,7 @@ use std::task::{Context, Poll, Waker};
 use futures_core::Stream;
 use llm_audit::testing::{Capture, capture, capture_with};
 use llm_audit::{AuditEvent, ErrorDetail, EventType, LlmCall, TraceContext, emit, record_stream};
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 /// Yields what it is given. After that it ends, or waits without end.
@@ -346,6 +348,36 @@ fn urls_in_errors_end_with_their_host() {
             (&json!(expected), &json!("timeout"))
         );
     }
+}
+
+/// A list without a near end. Each number of it that is asked for is counted.
+struct Long(Cell<u64>);
+
+impl Serialize for Long {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq((0..u64::from(u32::MAX)).inspect(|_| self.0.set(self.0.get() + 1)))
+    }
+}
+
+#[test]
+fn a_chunk_of_more_than_a_mebibyte_passes_unread() {
+    let mut chunks = anthropic();
+    chunks.insert(2, json!({"pad": "x".repeat(1 << 20)}));
+    for (count, reads) in [(6, 5), (4, 3), (3, 2)] {
+        let seen = capture();
+        assert_eq!(take_all(call().stream(items(good(&chunks[..count])))).len(), count);
+        let line = only(&seen);
+        assert_eq!(line["event_type"], "llm.invoke", "the end may be in what is not read: {line}");
+        assert_eq!(
+            (&line["data"]["chunks"], &line["data"]["chunks_skipped"]),
+            (&json!(reads), &json!(1))
+        );
+        assert_eq!(line["tokens_input"], 8004);
+    }
+    let seen = capture();
+    let passed = take_all(call().stream(items([io::Result::Ok(Long(Cell::new(0)))])));
+    assert!(passed[0].as_ref().unwrap().0.get() < 1 << 20, "it stops at the limit");
+    assert_eq!(only(&seen)["data"]["chunks_skipped"], 1);
 }
 
 #[test]

@@ -59,6 +59,8 @@ pub struct LlmCall<'a> {
     attempt: Option<u64>,
     /// The number of chunks, if the answer was streamed.
     chunks: Option<u64>,
+    /// The number of chunks too long to be read, if there are any.
+    chunks_skipped: Option<u64>,
     prompt: Option<&'a dyn Prompt>,
     completion: Option<&'a dyn Payload>,
     error: Option<&'a ErrorDetail<'a>>,
@@ -120,6 +122,7 @@ impl<'a> LlmCall<'a> {
             status: None,
             attempt: None,
             chunks: None,
+            chunks_skipped: None,
             prompt: None,
             completion: None,
             error: None,
@@ -259,6 +262,7 @@ impl<'a> LlmCall<'a> {
             ("stream", payload(&is_streamed)),
             ("first_token_ms", payload(&self.first_token_ms)),
             ("chunks", payload(&self.chunks)),
+            ("chunks_skipped", payload(&self.chunks_skipped)),
             ("finish_reasons", payload(&reasons)),
             ("attempt", payload(&self.attempt)),
             ("prompt", prompt.filter(|_| captures)),

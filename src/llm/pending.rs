@@ -29,8 +29,10 @@ pub(crate) struct PendingCall {
     context: Option<TraceContext>,
     answer: Option<ProviderAnswer>,
     first_token: Option<Duration>,
-    /// The number of chunks, if the answer is streamed.
+    /// The number of chunks that were read, if the answer is streamed.
     chunks: Option<u64>,
+    /// The number of chunks that are too long to be read.
+    chunks_skipped: u64,
 }
 
 /// How a call ended.
@@ -58,6 +60,7 @@ impl PendingCall {
             answer: None,
             first_token: None,
             chunks: None,
+            chunks_skipped: 0,
         }
     }
 
@@ -77,8 +80,10 @@ impl PendingCall {
             self.answer = Some(ProviderAnswer::from_serialized(item).unwrap_or_default());
             return;
         };
-        *chunks += 1;
-        answer.read_chunk(item);
+        match answer.read_chunk(item) {
+            true => *chunks += 1,
+            false => self.chunks_skipped += 1,
+        }
         if answer.progress.has_content {
             self.first_token.get_or_insert_with(|| began.elapsed());
         }
@@ -100,7 +105,7 @@ impl PendingCall {
         let chunks = self.chunks?;
         let has_known_end =
             self.answer.as_ref().is_some_and(|answer| answer.progress.has_known_end);
-        let is_cut = chunks == 0 || has_known_end && !self.has_ended();
+        let is_cut = (chunks == 0 || has_known_end) && !self.has_ended();
         let message =
             || format!("the stream ended after {}, before its end marker", count_chunks(chunks));
         (is_cut && !self.is_answered_by_error()).then(|| ErrorDetail::new("incomplete", message()))
@@ -111,8 +116,10 @@ impl PendingCall {
         self.answer.as_ref().is_some_and(|answer| answer.error.is_some())
     }
 
+    /// Reports whether the answer is whole, or may be so by a chunk that was not read.
     fn has_ended(&self) -> bool {
-        self.answer.as_ref().is_some_and(|answer| answer.progress.has_ended())
+        self.chunks_skipped > 0
+            || self.answer.as_ref().is_some_and(|answer| answer.progress.has_ended())
     }
 
     pub(crate) fn emit(&mut self, outlet: &Outlet, end: &CallEnd<'_>) {
@@ -130,6 +137,7 @@ impl PendingCall {
             status: end.error.filter(|error| is_timeout(error)).map(|_| Status::Timeout),
             attempt: self.attempt,
             chunks: self.chunks,
+            chunks_skipped: Some(self.chunks_skipped).filter(|skipped| *skipped > 0),
             prompt: self.prompt.as_ref().map(|prompt| prompt as _),
             error: end.error,
             span: Some(end.context),

@@ -24,7 +24,7 @@ pub(crate) use usage::ProviderAnswer;
 #[cfg(feature = "tracing")]
 pub(crate) use usage::attributes;
 #[cfg(feature = "tower")]
-pub(crate) use usage::split_chunks;
+pub(crate) use usage::{CHUNK_BYTES_MAX, split_chunks};
 pub use usage::{ServiceTier, Usage};
 
 /// The shortest time between two checks of a price file, in microseconds.

@@ -153,6 +153,9 @@ impl LlmCall<'_> {
     ///
     /// Chunks of other shapes have no end marker. Their stream is whole when it ends.
     ///
+    /// A chunk of more than 1 MiB as JSON passes unread, and `data.chunks_skipped` counts it. It may
+    /// have been the end marker, so neither an end nor a drop after it is an error.
+    ///
     /// Times count from here. If the request is sent before, take [`call_stream`](Self::call_stream)
     /// instead. The completion is not recorded. The rest is as with [`call`](Self::call).
     ///

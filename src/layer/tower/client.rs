@@ -21,11 +21,12 @@ use super::content::BodyContent;
 use super::exchange::{Exchange, ExchangeEnd, ExchangeSide, http_method_name};
 use super::failure::{BoxError, ServiceFailure};
 use super::headers;
-use super::model::{CHUNK_BYTES_MAX, ModelCall};
+use super::model::ModelCall;
 use super::pending::Pending;
 use super::replay::{self, HttpAnswer};
 use super::settings::{LayerSettings, header_name};
 use crate::context::TraceContext;
+use crate::pricing::CHUNK_BYTES_MAX;
 use crate::recorder::{AuditLogger, Outlet};
 
 /// Records each call that a client makes: exactly one `api.call`, with the last byte of the response.

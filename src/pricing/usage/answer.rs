@@ -10,6 +10,8 @@ use super::Usage;
 use super::attributes::{MODEL, attribute_text, has_token_attributes};
 use super::progress::StreamProgress;
 use super::read::read_usage;
+#[cfg(feature = "macros")]
+use super::stream::CHUNK_BYTES_MAX;
 use super::stream::{has_value_a_line, merge_usage_members, split_chunks, usage_members};
 use super::terms::PriceTerms;
 use crate::panics::forget_panic;
@@ -112,12 +114,18 @@ impl ProviderAnswer {
         Self { chunks: Some(Map::new()), ..Self::default() }
     }
 
-    /// Reads the next chunk of a stream; see [`read_chunk_text`](Self::read_chunk_text).
+    /// Reads the next chunk of a stream; see [`read_chunk_text`](Self::read_chunk_text). Returns `false`
+    /// if it is longer than [`CHUNK_BYTES_MAX`], and so not read.
     #[cfg(feature = "macros")]
-    pub(crate) fn read_chunk<T: Serialize>(&mut self, chunk: &T) {
-        if let Some(mut json) = to_json(chunk) {
-            self.read_chunk_text(&mut json);
+    pub(crate) fn read_chunk<T: Serialize>(&mut self, chunk: &T) -> bool {
+        let mut json = ShortJson(Vec::new());
+        // A `Serialize` impl is the caller's code.
+        match catch_unwind(AssertUnwindSafe(|| serde_json::to_writer(&mut json, chunk))) {
+            Ok(Ok(())) => self.read_chunk_text(&mut json.0),
+            Ok(Err(error)) => return !error.is_io(),
+            Err(panic) => forget_panic(panic),
         }
+        true
     }
 
     /// Reads the next chunk of a stream, which is JSON or a marker such as `[DONE]`. A text in JSON is
@@ -266,6 +274,25 @@ impl ProviderAnswer {
             }
         }
         true
+    }
+}
+
+/// JSON of at most [`CHUNK_BYTES_MAX`] bytes; longer JSON is an error of its writer.
+#[cfg(feature = "macros")]
+struct ShortJson(Vec<u8>);
+
+#[cfg(feature = "macros")]
+impl std::io::Write for ShortJson {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if bytes.len() > CHUNK_BYTES_MAX - self.0.len() {
+            return Err(std::io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

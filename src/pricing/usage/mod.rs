@@ -17,7 +17,7 @@ use llm_audit_log::json::{Json, JsonObject};
 use llm_audit_log::schema::TokenKinds;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 #[cfg(feature = "tower")]
-pub(crate) use stream::split_chunks;
+pub(crate) use stream::{CHUNK_BYTES_MAX, split_chunks};
 
 /// The tokens of one model call.
 ///

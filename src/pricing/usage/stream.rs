@@ -3,6 +3,9 @@
 use llm_audit_log::json::Json;
 use serde_json::{Map, Value};
 
+/// The longest chunk of a stream that is read, and the longest body.
+#[cfg(any(feature = "macros", feature = "tower"))]
+pub(crate) const CHUNK_BYTES_MAX: usize = 1 << 20;
 /// The depth to which the members of a chunk's usage are kept. No provider nests counts deeper.
 const DEPTH_KEPT: usize = 4;
 /// The number of elements kept of a list in it.

@@ -14,10 +14,9 @@ use std::mem;
 use http::HeaderMap;
 use memchr::{memchr2, memmem};
 
-use super::CHUNK_BYTES_MAX;
 use super::aws::AwsMessages;
 use crate::layer::tower::streams::has_content_type;
-use crate::pricing::split_chunks;
+use crate::pricing::{CHUNK_BYTES_MAX, split_chunks};
 
 /// The chunks of one body.
 #[derive(Debug)]

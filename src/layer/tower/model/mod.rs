@@ -21,9 +21,6 @@ use crate::pricing::{ProviderAnswer, Usage, Usd};
 use crate::record::event::{AuditEvent, ErrorDetail, Status};
 use crate::recorder::Outlet;
 
-/// The longest chunk, whole answer or request that is read.
-pub(super) const CHUNK_BYTES_MAX: usize = 1 << 20;
-
 /// One call of a model while it runs.
 #[derive(Debug)]
 pub(super) struct ModelCall {
