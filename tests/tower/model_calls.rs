@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::{Body, Bytes, HttpBody};
@@ -464,6 +465,27 @@ fn what_cannot_be_read_is_passed_on_and_unmetered() {
         assert_eq!(event["data"][name], said, "{}", event["data"]);
         assert_eq!(capture.logger().accounting().unmetered, unmetered, "{name}");
     }
+}
+
+#[test]
+fn a_body_that_is_held_unread_ends_with_its_head() {
+    let capture = capture();
+    let busy = tower::service_fn(|_: Request<RequestBody<Full<Bytes>>>| {
+        std::future::ready(Ok::<_, Infallible>(json_answer(503, &json!("busy"))))
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let client = client_layer(&capture).model_calls().layer(busy);
+    let began = Instant::now();
+    let held = runtime.block_on(client.oneshot(post(CHAT, chat_request()))).unwrap();
+    let head = began.elapsed();
+    while began.elapsed() < 3 * head {
+        std::hint::spin_loop();
+    }
+    drop(held);
+    let event = &lines(&capture)[0];
+    assert_eq!(verdict(event), ("error", Some("503")));
+    let latency = event["latency_ms"].as_f64().unwrap();
+    assert!(latency <= head.as_nanos() as f64 / 1e6, "{latency} of {head:?}");
 }
 
 #[test]

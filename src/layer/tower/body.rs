@@ -42,8 +42,13 @@ pin_project! {
                 // only the head, it drops the body unread.
                 let is_sent = this.bytes_expected.is_some_and(|bytes| exchange.response_bytes() >= bytes);
                 let is_unread = exchange.may_end_unread() && !*this.is_polled;
-                let is_done = is_sent || is_unread || exchange.may_end_here();
-                exchange.record_end(if is_done { ExchangeEnd::Done } else { ExchangeEnd::Cancelled });
+                exchange.record_end(if is_unread {
+                    ExchangeEnd::Unread
+                } else if is_sent || exchange.may_end_here() {
+                    ExchangeEnd::Done
+                } else {
+                    ExchangeEnd::Cancelled
+                });
             }
         }
     }

@@ -45,7 +45,7 @@ use crate::recorder::{AuditLogger, Outlet};
 ///   without the pause before the next one. Outside of it, and around a client that retries by itself,
 ///   all attempts and pauses are one call. Nothing of them can be seen there except the last answer.
 /// - **End.** The call ends with the last byte of the body. If the caller drops the body unread, it
-///   wanted only the head, and the status code decides. If it drops a body half read, or the future
+///   wanted only the head: the call ended with it, and the status code decides. If it drops a body half read, or the future
 ///   before the response, the call is cancelled. An event stream may be dropped after any whole
 ///   event.
 /// - **Errors** are boxed, also those of the body. To get the client's own error, downcast the box.

@@ -2,7 +2,7 @@
 
 use std::mem;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Buf;
 use http::{HeaderMap, Method, StatusCode};
@@ -32,6 +32,8 @@ pub(super) enum ExchangeSide {
 pub(super) enum ExchangeEnd {
     /// With the last byte of the response.
     Done,
+    /// With the head of the response, because the reader wanted nothing else.
+    Unread,
     /// It was dropped before that.
     Cancelled,
     Panicked,
@@ -69,6 +71,8 @@ pub(super) struct SeenResponse {
     content: BodyContent,
     stream: StreamWatch,
     is_upgrade: bool,
+    /// The time from the request to this head.
+    head_after: Duration,
 }
 
 impl Exchange {
@@ -118,6 +122,7 @@ impl Exchange {
             content: BodyContent::new(headers, self.settings.body_capture(), 0),
             stream: StreamWatch::new(headers),
             is_upgrade,
+            head_after: self.started.elapsed(),
         });
         if let Some(call) = &mut self.model_call {
             call.read_head(headers);
@@ -176,6 +181,11 @@ impl Exchange {
         if let (ExchangeEnd::Done, Some(answer)) = (&ending, &mut self.answer) {
             answer.content.is_whole = true;
         }
+        let latency = match (&ending, &self.answer) {
+            // A layer around this one may hold the body until it tries again.
+            (ExchangeEnd::Unread, Some(answer)) => answer.head_after,
+            _ => self.started.elapsed(),
+        };
         let call = self.finish_model_call();
         let (status, error) = self.end_status(ending);
         let (status, error) = match &call {
@@ -188,7 +198,7 @@ impl Exchange {
         let action = call.as_ref().map_or(&*self.action, |call| call.operation());
         let mut event = AuditEvent::new(event_type, &self.settings.agent, action)
             .status(status)
-            .latency(self.started.elapsed())
+            .latency(latency)
             .span(&self.context)
             .data(&data)
             .content(&["request_body", "response_body"]);
@@ -221,8 +231,8 @@ impl Exchange {
     fn end_status(&self, ending: ExchangeEnd) -> (Status, Option<ErrorDetail<'static>>) {
         let error = |name, message| (Status::Error, Some(ErrorDetail::new(name, message)));
         match (ending, &self.answer) {
-            (ExchangeEnd::Done, Some(answer)) => answer.end_status(self.side),
-            (ExchangeEnd::Done, None) => (Status::Ok, None),
+            (ExchangeEnd::Done | ExchangeEnd::Unread, Some(answer)) => answer.end_status(self.side),
+            (ExchangeEnd::Done | ExchangeEnd::Unread, None) => (Status::Ok, None),
             (ExchangeEnd::Panicked, _) => error("panic", "the service panicked"),
             (ExchangeEnd::Cancelled, None) => error("cancelled", "dropped before the answer came"),
             (ExchangeEnd::Cancelled, Some(_)) => {
