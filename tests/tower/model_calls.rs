@@ -489,6 +489,24 @@ fn a_body_that_is_held_unread_ends_with_its_head() {
 }
 
 #[test]
+fn a_refused_stream_that_is_not_read_says_its_code() {
+    let gemini = "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-pro:streamGenerateContent";
+    let cases = [
+        (CHAT, 429, ("error", Some("429"))),
+        (gemini, 504, ("timeout", Some("504"))),
+        (CHAT, 200, ("error", Some("cancelled"))),
+    ];
+    for (url, status, expected) in cases {
+        let request = json!({"model": "m", "messages": [], "contents": []}).to_string();
+        let answer = Response::builder().status(status).header("content-type", "text/event-stream");
+        let frames = Frames([Bytes::from_static(b"data: {}\n\n")].into());
+        let answer = answer.body(Body::new(frames)).unwrap();
+        let event = event(post(url, request), answer, Some(0));
+        assert_eq!((&event["event_type"], verdict(&event)), (&json!("llm.error"), expected));
+    }
+}
+
+#[test]
 fn content_is_recorded_only_if_both_ask_for_it() {
     for (captures, bodies) in [(false, false), (false, true), (true, false), (true, true)] {
         let capture = capture_with(|builder| builder.capture_content(captures));

@@ -148,10 +148,11 @@ impl Exchange {
     }
 
     /// Returns whether a reader that reads nothing of the body has all that it wanted: a client does, but
-    /// not of a model's stream.
+    /// not of a model's stream, unless it is refused.
     pub(super) fn may_end_unread(&self) -> bool {
-        let has_model_stream = self.model_call.as_ref().is_some_and(|call| call.is_stream());
-        self.side == ExchangeSide::Client && !has_model_stream
+        let is_good = self.answer.as_ref().is_some_and(|answer| answer.status.is_success());
+        let is_stream = self.model_call.as_ref().is_some_and(|call| call.is_stream());
+        self.side == ExchangeSide::Client && !(is_good && is_stream)
     }
 
     /// Returns whether a reader that drops the body here has read all that it wanted: an event
