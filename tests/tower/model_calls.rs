@@ -507,6 +507,37 @@ fn a_refused_stream_that_is_not_read_says_its_code() {
 }
 
 #[test]
+fn a_request_that_is_not_read_is_known_by_its_host_or_its_answer() {
+    let own = "http://localhost:8000/v1/chat/completions";
+    let survey = "https://survey.example/responses";
+    let huge = json!({"messages": ["x".repeat(1 << 20)]}).to_string();
+    let good = chat_answer();
+    let other = json!({"stored": true});
+    let cases = [
+        (CHAT, Some("gzip"), "packed", &good, "llm.invoke", 0),
+        (CHAT, Some("gzip"), "packed", &other, "llm.invoke", 1),
+        (CHAT, None, "packed", &good, "llm.invoke", 0),
+        (own, Some("gzip"), "packed", &good, "llm.invoke", 0),
+        (own, None, &huge, &good, "llm.invoke", 0),
+        (survey, Some("gzip"), "packed", &other, "api.call", 0),
+        (survey, None, &huge, &other, "api.call", 0),
+    ];
+    for (url, encoding, body, answer, event_type, unmetered) in cases {
+        let capture = capture();
+        let mut request = post(url, body.to_owned());
+        if let Some(encoding) = encoding {
+            request.headers_mut().insert("content-encoding", encoding.parse().unwrap());
+        }
+        ask(&capture, request, json_answer(200, answer), None);
+        let event = &lines(&capture)[0];
+        assert_eq!(event["event_type"], event_type, "{url}");
+        let has_tokens = event_type == "llm.invoke" && unmetered == 0;
+        assert_eq!(event["tokens_input"] == 1000, has_tokens, "{event}");
+        assert_eq!(capture.logger().accounting().unmetered, unmetered, "{url}");
+    }
+}
+
+#[test]
 fn content_is_recorded_only_if_both_ask_for_it() {
     for (captures, bodies) in [(false, false), (false, true), (true, false), (true, true)] {
         let capture = capture_with(|builder| builder.capture_content(captures));

@@ -167,7 +167,8 @@ impl<I> ClientLayer<I> {
     /// | Bedrock | `/model/…/converse`, `converse-stream`, `invoke`, `invoke-with-response-stream` |
     /// | Cohere | `/v1/chat`, `/v2/chat`, `/v1/embed`, `/v2/embed` |
     ///
-    /// All other requests are recorded as before. The provider is known by the host. If the host is not
+    /// All other requests are recorded as before. If the body of a request is not read (compressed, longer
+    /// than 1 MiB, or not sent), the host has to be known, or the answer has to be that of a model. The provider is known by the host. If the host is not
     /// known, it is the one that made the interface.
     ///
     /// # What is recorded

@@ -29,6 +29,7 @@ pub(super) struct ModelCall {
     /// `None` before the answer begins, and if its body cannot be read.
     chunks: Option<Chunks>,
     is_compressed: bool,
+    is_request_compressed: bool,
     of_headers: OfHeaders,
     chunks_read: u64,
     first_token: Option<Duration>,
@@ -50,6 +51,7 @@ impl ModelCall {
             answer: ProviderAnswer::streamed(),
             chunks: None,
             is_compressed: false,
+            is_request_compressed: is_compressed(&head.headers),
             of_headers: OfHeaders::default(),
             chunks_read: 0,
             first_token: None,
@@ -61,8 +63,7 @@ impl ModelCall {
     }
 
     pub(super) fn read_head(&mut self, headers: &HeaderMap) {
-        let encodings = headers.get_all(CONTENT_ENCODING).iter();
-        self.is_compressed = encodings.into_iter().any(|encoding| encoding != "identity");
+        self.is_compressed = is_compressed(headers);
         self.chunks = (!self.is_compressed).then(|| Chunks::new(headers, self.request.is_list));
         self.of_headers = OfHeaders::read(headers);
     }
@@ -94,23 +95,32 @@ impl ModelCall {
         !is_read || self.answer.progress.has_ended()
     }
 
-    /// Ends the call. Returns `None` if the body of the request shows that no model was asked.
+    /// Ends the call. Returns `None` if the body of the request shows that no model was asked. If that body
+    /// was not read, a known host shows that one was, or the answer.
     pub(super) fn finish(mut self, request_body: Option<&[u8]>) -> Option<EndedModelCall> {
-        let asked = match request_body {
-            Some(body) => self.asked_model(body.to_vec())?,
-            None => None,
-        };
+        let asked = self.asked_model(request_body.filter(|_| !self.is_request_compressed));
         let message = self.read_rest();
         self.answer.finish();
-        let request_model = asked.or(self.request.model.take());
         let usage = self.answer.usage.or(self.of_headers.usage);
+        let is_answered = usage.is_some() || self.answer.progress.has_content;
+        let asked = match asked {
+            Asked::Model(model) => model,
+            Asked::Unread if self.request.is_host_known || is_answered => None,
+            Asked::Unread | Asked::Other => return None,
+        };
+        let request_model = asked.or(self.request.model.take());
         Some(EndedModelCall { call: self, request_model, usage, message })
     }
 
-    /// Returns the model that the body of a request names. Returns `None` if the body is of another kind.
-    fn asked_model(&self, mut body: Vec<u8>) -> Option<Option<String>> {
-        let body = JsonObject::parse(&mut body, "request").ok()?;
-        self.request.fits(body.json()).then(|| text_of(body.json(), "model"))
+    fn asked_model(&self, body: Option<&[u8]>) -> Asked {
+        let Some(body) = body else { return Asked::Unread };
+        match JsonObject::parse(&mut body.to_vec(), "request") {
+            Ok(body) if self.request.fits(body.json()) => {
+                Asked::Model(text_of(body.json(), "model"))
+            }
+            Err(_) if self.request.is_host_known => Asked::Unread,
+            _ => Asked::Other,
+        }
     }
 
     /// Reads what only the end of the body completes. Returns the message of a whole answer.
@@ -127,6 +137,20 @@ impl ModelCall {
         });
         message
     }
+}
+
+/// What the body of a request shows.
+enum Asked {
+    /// A request of a model, and the model that it names.
+    Model(Option<String>),
+    Other,
+    /// Nothing: it was not kept, or cannot be read.
+    Unread,
+}
+
+fn is_compressed(headers: &HeaderMap) -> bool {
+    let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
+    encodings.any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
 }
 
 impl OfHeaders {

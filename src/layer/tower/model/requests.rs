@@ -12,6 +12,8 @@ pub(super) struct ModelRequest {
     pub(super) operation: &'static str,
     /// The value of OpenTelemetry's `gen_ai.provider.name`.
     pub(super) provider: &'static str,
+    /// The host is that of a provider.
+    pub(super) is_host_known: bool,
     /// The model or the deployment that the path names.
     pub(super) model: Option<String>,
     /// The answer may be a list of JSON values.
@@ -101,9 +103,11 @@ impl ModelRequest {
         }
         let path = uri.path().trim_end_matches('/');
         let found = PATHS.iter().find(|known| known.fits(path))?;
+        let of_host = provider_of_host(uri.host());
         Some(Self {
             operation: found.operation,
-            provider: provider_of_host(uri.host()).unwrap_or(found.provider),
+            provider: of_host.unwrap_or(found.provider),
+            is_host_known: of_host.is_some(),
             model: found.model_in(path),
             is_list: found.end == ":streamGenerateContent",
             inputs: found.inputs,
