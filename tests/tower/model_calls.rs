@@ -537,6 +537,31 @@ fn a_request_that_is_not_read_is_known_by_its_host_or_its_answer() {
     }
 }
 
+/// A body of these events, each in a frame of its own.
+fn events_of(chunks: &[Value]) -> Response<Body> {
+    let frames = chunks.iter().map(|chunk| Bytes::from(format!("data: {chunk}\n\n"))).collect();
+    let answer = Response::builder().header("content-type", "text/event-stream");
+    answer.body(Body::new(Frames(frames))).unwrap()
+}
+
+#[test]
+fn an_event_that_is_not_read_hides_the_end_only_if_it_is_the_last() {
+    let url = "https://api.anthropic.com/v1/messages";
+    let delta = |text: String| json!({"type": "content_block_delta", "delta": {"text": text}});
+    let start = json!({"type": "message_start", "message": {"model": "m"}});
+    let (long, short) = (delta("x".repeat(1 << 20)), delta("a".to_owned()));
+    let cases = [
+        (vec![&start, &long, &short], None, ("error", Some("incomplete"))),
+        (vec![&start, &long, &short, &short], Some(3), ("error", Some("cancelled"))),
+        (vec![&start, &short, &long], None, ("ok", None)),
+    ];
+    for (chunks, frames, expected) in cases {
+        let chunks: Vec<Value> = chunks.into_iter().cloned().collect();
+        let event = event(post(url, chat_request()), events_of(&chunks), frames);
+        assert_eq!((verdict(&event), &event["data"]["chunks_skipped"]), (expected, &json!(1)));
+    }
+}
+
 #[test]
 fn content_is_recorded_only_if_both_ask_for_it() {
     for (captures, bodies) in [(false, false), (false, true), (true, false), (true, true)] {

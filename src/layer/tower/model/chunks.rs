@@ -67,11 +67,20 @@ impl Chunks {
 
     /// Returns how many chunks were not read: they were too long, or what follows them is malformed.
     pub(super) fn skipped(&self) -> u64 {
+        self.held().skipped
+    }
+
+    /// Reports whether the last chunk was not read, so that it may have been the end marker.
+    pub(super) fn may_hide_end(&self) -> bool {
+        self.held().is_last_skipped
+    }
+
+    fn held(&self) -> &HeldChunk {
         let (Self::Events(EventLines { held, .. })
         | Self::Aws(AwsMessages { held, .. })
         | Self::Values(JsonValues { held, .. })
         | Self::Whole(held)) = self;
-        held.skipped
+        held
     }
 }
 
@@ -104,6 +113,7 @@ pub(super) struct HeldChunk {
     pub(super) bytes: Vec<u8>,
     is_too_long: bool,
     skipped: u64,
+    is_last_skipped: bool,
 }
 
 impl HeldChunk {
@@ -120,6 +130,7 @@ impl HeldChunk {
         if mem::take(&mut self.is_too_long) {
             self.skip();
         } else if !self.bytes.is_empty() {
+            self.is_last_skipped = false;
             found(&mut self.bytes);
         }
         self.bytes.clear();
@@ -128,6 +139,7 @@ impl HeldChunk {
     /// Counts a chunk that cannot be read.
     pub(super) fn skip(&mut self) {
         self.skipped += 1;
+        self.is_last_skipped = true;
     }
 }
 

@@ -91,8 +91,7 @@ impl ModelCall {
     /// Reports whether the provider has said that the answer is whole, or may have said so in what is
     /// not read.
     pub(super) fn has_ended(&self) -> bool {
-        let is_read = self.chunks.as_ref().is_some_and(|chunks| chunks.skipped() == 0);
-        !is_read || self.answer.progress.has_ended()
+        self.chunks.as_ref().is_none_or(Chunks::may_hide_end) || self.answer.progress.has_ended()
     }
 
     /// Ends the call. Returns `None` if the body of the request shows that no model was asked. If that body
