@@ -563,6 +563,22 @@ fn an_event_that_is_not_read_hides_the_end_only_if_it_is_the_last() {
 }
 
 #[test]
+fn the_arguments_of_a_tool_do_not_hide_the_end_of_a_stream() {
+    let url = "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-pro:streamGenerateContent";
+    for args in [json!({"type": "content-delta"}), json!({"finish_reason": null, "index": 0})] {
+        let call = json!({"functionCall": {"name": "f", "args": args}});
+        let chunks = [
+            json!({"candidates": [{"content": {"parts": [{"text": "hi"}]}, "index": 0}]}),
+            json!({"candidates": [{"content": {"parts": [call]}, "finishReason": "STOP", "index": 0}],
+                "usageMetadata": {"promptTokenCount": 10, "candidatesTokenCount": 5}}),
+        ];
+        let request = post(url, json!({"contents": []}).to_string());
+        let event = event(request, events_of(&chunks), None);
+        assert_eq!((verdict(&event), &event["tokens_input"]), (("ok", None), &json!(10)));
+    }
+}
+
+#[test]
 fn content_is_recorded_only_if_both_ask_for_it() {
     for (captures, bodies) in [(false, false), (false, true), (true, false), (true, true)] {
         let capture = capture_with(|builder| builder.capture_content(captures));

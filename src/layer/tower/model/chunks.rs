@@ -87,18 +87,24 @@ impl Chunks {
 /// Reports whether a chunk after the first token only continues the answer, so that it need not be parsed: it has
 /// no usage, no end and no error.
 ///
-/// Inside of a JSON text every quote is escaped, so none of these members can be found in what the model
-/// wrote.
+/// Its beginning shows whose chunk it is. Other chunks may have such members in the arguments of a tool, which
+/// the model wrote. Inside of a JSON text every quote is escaped, so none of these members is found there.
 pub(super) fn only_continues(chunk: &[u8]) -> bool {
-    const DELTAS: [&[u8]; 3] = [
-        b"\"type\":\"content_block_delta\"",
-        b"\"type\":\"response.output_text.delta\"",
-        b"\"type\":\"content-delta\"",
+    const DELTAS: [&[u8]; 4] = [
+        b"{\"type\":\"content_block_delta\"",
+        b"{\"type\":\"response.output_text.delta\"",
+        b"{\"type\":\"content-delta\"",
+        b"{\"contentBlockDelta\":",
     ];
-    let has = |member: &[u8]| memmem::find(chunk, member).is_some();
-    if chunk.starts_with(b"{\"contentBlockDelta\":") || DELTAS.iter().any(|delta| has(delta)) {
+    if DELTAS.iter().any(|delta| chunk.starts_with(delta)) {
         return true;
     }
+    let members = chunk.get(1..).unwrap_or_default();
+    let first_list = memchr2(b'[', b'{', members).unwrap_or_default();
+    if !members[..first_list].ends_with(b"\"choices\":") {
+        return false;
+    }
+    let has = |member: &[u8]| memmem::find(chunk, member).is_some();
     // Of several choices, each shows by its own chunks that it exists.
     has(b"\"finish_reason\":null")
         && has(b"\"index\":0")
@@ -305,8 +311,12 @@ mod tests {
             (r#"{"type":"content_block_delta","index":0,"delta":{"text":"a"}}"#, true),
             (r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{}}"#, false),
             (r#"{"type":"x","text":"\"type\":\"content_block_delta\""}"#, false),
+            (r#"{"candidates":[{"args":{"type":"content-delta"},"index":0}]}"#, false),
+            (r#"{"candidates":[{"args":{"finish_reason":null},"index":0}]}"#, false),
             (r#"{"contentBlockDelta":{"delta":{"text":"a"}}}"#, true),
             (r#"{"choices":[{"index":0,"delta":{},"finish_reason":null}],"usage":null}"#, true),
+            (r#"{"id":"a","choices":[{"index":0,"delta":{},"finish_reason":null}]}"#, true),
+            ("", false),
             (r#"{"choices":[{"index":1,"delta":{},"finish_reason":null}]}"#, false),
             (
                 r#"{"choices":[{"index":0,"finish_reason":null},{"index":1,"finish_reason":"stop"}]}"#,
