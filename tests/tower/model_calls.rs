@@ -19,7 +19,7 @@ use llm_audit::testing::{Capture, capture, capture_with};
 use llm_audit::{InSpan, TraceContext, Usage};
 use serde_json::{Value, json};
 use tower::retry::Policy;
-use tower::{BoxError, Layer, ServiceBuilder, ServiceExt};
+use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt};
 
 use crate::support::{Served, verdict};
 
@@ -665,6 +665,53 @@ fn attempts_are_events_that_their_retries_link() {
     assert_eq!(told, expected);
     let parent = json!(format!("{:016x}", root.span_id()));
     assert!(lines.iter().all(|line| line["parent_span_id"] == parent), "they are siblings");
+}
+
+/// The types of the events of these answers, with the number of the attempt.
+fn attempts_of<S>(capture: &Capture, client: S, request: Request<Full<Bytes>>) -> Vec<(String, u64)>
+where
+    S: Service<Request<Full<Bytes>>, Error: std::fmt::Debug>,
+{
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    drop(runtime.block_on(client.oneshot(request)).unwrap());
+    let told = |line: &Value| {
+        let attempt = line["data"]["attempt"].as_u64().unwrap();
+        (line["event_type"].as_str().unwrap().to_owned(), attempt)
+    };
+    lines(capture).iter().map(told).collect()
+}
+
+#[test]
+fn only_a_failed_call_of_a_model_is_told_as_tried_again() {
+    let capture = capture();
+    let codes = Arc::new(Mutex::new(vec![200, 503]));
+    let answers = tower::service_fn(move |_: Request<RequestBody<Full<Bytes>>>| {
+        let code = codes.lock().unwrap().pop().unwrap();
+        std::future::ready(Ok::<_, Infallible>(json_answer(code, &json!({}))))
+    });
+    let client = ServiceBuilder::new()
+        .map_request(Attempt::count)
+        .retry(Again)
+        .layer(client_layer(&capture).model_calls())
+        .service(answers);
+    let request = post("https://survey.example/responses", json!({"answers": [1]}).to_string());
+    let told = attempts_of(&capture, client, request);
+    assert_eq!(told, [("api.call".to_owned(), 1), ("api.call".to_owned(), 2)]);
+}
+
+#[test]
+fn each_of_two_layers_counts_for_itself() {
+    let capture = capture();
+    let answer = tower::service_fn(|_: Request<RequestBody<Full<Bytes>>>| {
+        std::future::ready(Ok::<_, Infallible>(json_answer(200, &chat_answer())))
+    });
+    let client = ServiceBuilder::new()
+        .map_request(Attempt::count)
+        .layer(client_layer(&capture))
+        .layer(client_layer(&capture).model_calls())
+        .service(answer);
+    let told = attempts_of(&capture, client, post(CHAT, chat_request()));
+    assert_eq!(told, [("llm.invoke".to_owned(), 1), ("api.call".to_owned(), 1)]);
 }
 
 /// Starts a server that answers each path of a stream with it, a few bytes at a time.

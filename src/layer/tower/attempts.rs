@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::{Extensions, Request};
 use parking_lot::Mutex;
 
+use super::settings::LayerSettings;
 use crate::record::event::ErrorDetail;
 
 /// The number of an attempt, from 1, for `attempt` in the call's event.
@@ -47,41 +48,65 @@ impl Attempt {
         extensions.get_or_insert_with(AttemptCount::default);
     }
 
-    /// Returns the number of the attempt that begins with these extensions, and what counted it.
-    pub(super) fn begin(extensions: &Extensions) -> Option<(u32, Option<AttemptCount>)> {
+    /// Returns the number of the attempt that begins with these extensions in a layer with these settings,
+    /// and what counted it.
+    pub(super) fn begin(
+        extensions: &Extensions,
+        layer: &Arc<LayerSettings>,
+    ) -> Option<(u32, Option<LayerAttempts>)> {
         if let Some(Self(given)) = extensions.get() {
             return Some((*given, None));
         }
         let counted: &AttemptCount = extensions.get()?;
-        Some((counted.next(), Some(counted.clone())))
+        let attempts = counted.of_layer(layer);
+        Some((attempts.next(), Some(attempts)))
     }
 }
 
-/// The attempts of a request so far, shared by its clones.
+/// The attempts of a request so far, shared by its clones: of each layer that it passes.
 #[derive(Clone, Debug, Default)]
-pub(super) struct AttemptCount(Arc<Mutex<Attempts>>);
+struct AttemptCount(Arc<Mutex<Vec<LayerAttempts>>>);
+
+/// The attempts of a request in one layer.
+#[derive(Clone, Debug)]
+pub(super) struct LayerAttempts {
+    layer: Arc<LayerSettings>,
+    attempts: Arc<Mutex<Attempts>>,
+}
 
 #[derive(Debug, Default)]
 struct Attempts {
     count: u32,
-    /// The type of the last attempt's error.
+    /// The type of the error of the last attempt, if it was a call of a model.
     failure: Option<String>,
 }
 
 impl AttemptCount {
+    fn of_layer(&self, layer: &Arc<LayerSettings>) -> LayerAttempts {
+        let mut layers = self.0.lock();
+        if let Some(known) = layers.iter().find(|known| Arc::ptr_eq(&known.layer, layer)) {
+            return known.clone();
+        }
+        let begun = LayerAttempts { layer: layer.clone(), attempts: Arc::default() };
+        layers.push(begun.clone());
+        begun
+    }
+}
+
+impl LayerAttempts {
     fn next(&self) -> u32 {
-        let mut attempts = self.0.lock();
+        let mut attempts = self.attempts.lock();
         attempts.count += 1;
         attempts.count
     }
 
-    /// Stores how an attempt ended, for the retry that may follow.
+    /// Stores the error of a call of a model, for the retry that may follow.
     pub(super) fn note_end(&self, error: Option<&ErrorDetail<'_>>) {
-        self.0.lock().failure = error.map(|error| error.error_type.clone().into_owned());
+        self.attempts.lock().failure = error.map(|error| error.error_type.clone().into_owned());
     }
 
     /// Returns why the last attempt failed.
     pub(super) fn last_failure(&self) -> Option<String> {
-        self.0.lock().failure.clone()
+        self.attempts.lock().failure.clone()
     }
 }

@@ -188,8 +188,8 @@ impl<I> ClientLayer<I> {
     ///
     /// # Attempts
     ///
-    /// If the layer counts the [`Attempt`]s, it also records an `agent.retry` before the second and each
-    /// later one, with the number of the attempt and the type of the error before it as `reason`.
+    /// If the layer counts the [`Attempt`]s, it also records an `agent.retry` before each one that follows a
+    /// failed call of a model, with the number of the attempt and the type of the error before it as `reason`.
     ///
     /// # Limits
     ///
@@ -307,7 +307,7 @@ pub(super) fn begin_client_exchange(
         true => headers::write_request_headers(&mut head.headers, &context, &settings.outlet),
         false => headers::remove_trace_headers(&mut head.headers),
     }
-    let (attempt, attempts) = Attempt::begin(&head.extensions).unzip();
+    let (attempt, attempts) = Attempt::begin(&head.extensions, settings).unzip();
     let model_call = settings.reads_model_calls.then(|| ModelCall::recognize(head)).flatten();
     let request_body = model_call.as_ref().map(|_| {
         let captured = settings.body_capture();

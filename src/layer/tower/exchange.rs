@@ -10,7 +10,7 @@ use http_body::Frame;
 use parking_lot::Mutex;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use super::attempts::AttemptCount;
+use super::attempts::LayerAttempts;
 use super::content::BodyContent;
 use super::failure::ServiceFailure;
 use super::headers::{self, RecordedHeaders};
@@ -54,7 +54,7 @@ pub(super) struct Exchange {
     pub(super) action: String,
     pub(super) attempt: Option<u32>,
     /// The attempts that this one is one of, if the layer counts them.
-    pub(super) attempts: Option<AttemptCount>,
+    pub(super) attempts: Option<LayerAttempts>,
     /// The call of a model, if this may be one.
     pub(super) model_call: Option<Box<ModelCall>>,
     pub(super) request_body: Option<Arc<Mutex<BodyContent>>>,
@@ -76,15 +76,12 @@ pub(super) struct SeenResponse {
 }
 
 impl Exchange {
-    /// Records that a call of a model is tried again, below the span that the attempts are in.
+    /// Records that a call of a model that failed is tried again, below the span that the attempts are in.
     pub(super) fn record_retry(&self) {
         let (Some(call), Some(attempts)) = (&self.model_call, &self.attempts) else { return };
-        let Some(attempt) = self.attempt.filter(|attempt| *attempt > 1) else { return };
-        let reason = attempts.last_failure();
-        let members = [
-            ("attempt", Some(&attempt as &dyn Payload)),
-            ("reason", reason.as_ref().map(|reason| reason as &dyn Payload)),
-        ];
+        let Some(reason) = attempts.last_failure() else { return };
+        let attempt = self.attempt.as_ref().map(|attempt| attempt as &dyn Payload);
+        let members = [("attempt", attempt), ("reason", Some(&reason as &dyn Payload))];
         let data = OptionalFields(&members);
         let event = AuditEvent::new(EventType::AgentRetry, &self.settings.agent, call.operation())
             .status(Status::Retry)
@@ -208,7 +205,7 @@ impl Exchange {
         event = error.as_ref().map_or(event, |error| event.error(error));
         self.settings.outlet.emit(&event);
         if let Some(attempts) = &self.attempts {
-            attempts.note_end(error.as_ref());
+            attempts.note_end(error.as_ref().filter(|_| call.is_some()));
         }
     }
 
