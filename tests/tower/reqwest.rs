@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Response};
 use axum::routing::{any, post};
+use http_body_util::Full;
 use llm_audit::layer::tower::ClientLayer;
 use llm_audit::{AuditLogger, InSpan, TraceContext};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
@@ -107,6 +108,24 @@ fn a_middleware_that_retries_outside_makes_each_attempt_an_event() {
     assert_eq!(lines[4]["cost_usd"], json!(0.0075));
     let parent = json!(format!("{:016x}", root.span_id()));
     assert!(lines.iter().all(|line| line["parent_span_id"] == parent));
+}
+
+#[test]
+fn the_length_of_a_streamed_request_is_left_out() {
+    let served = Served::new(|_| {
+        let answer = json!({"usage": {"prompt_tokens": 1000, "completion_tokens": 500}});
+        Router::new().route("/v1/chat/completions", post(async move || answer.to_string()))
+    });
+    let client = client(&served);
+    let streamed = reqwest::Body::wrap(Full::<Bytes>::from(request().to_string()));
+    for body in [streamed, request().to_string().into()] {
+        let request = client.post(url(&served, "/v1/chat/completions")).body(body);
+        served.runtime.block_on(async { request.send().await.unwrap().bytes().await.unwrap() });
+    }
+    let lines = served.lines();
+    assert!(lines.iter().all(|line| line["event_type"] == "llm.invoke"), "{lines:#?}");
+    assert_eq!(lines[0]["data"].get("bytes_in"), None);
+    assert_eq!(lines[1]["data"]["bytes_in"], request().to_string().len());
 }
 
 #[test]

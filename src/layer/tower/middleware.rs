@@ -23,11 +23,13 @@ impl<I: 'static> Middleware for ClientLayer<I> {
         let is_off = self.settings.outlet.is_off();
         let head = if is_off { None } else { request_head(&request, extensions) };
         let Some(mut head) = head else { return next.run(request, extensions).await };
-        let exchange = begin_client_exchange(&self.settings, &mut head);
+        let mut exchange = begin_client_exchange(&self.settings, &mut head);
         *request.headers_mut() = head.headers;
-        let body = request.body().and_then(Body::as_bytes);
-        if let (Some(seen), Some(body)) = (&exchange.request_body, body) {
-            seen.lock().add_whole(&body);
+        match (request.body().map(Body::as_bytes), &exchange.request_body) {
+            (Some(Some(body)), Some(seen)) => seen.lock().add_whole(&body),
+            // It is streamed, so that its length is not known.
+            (Some(None), _) => exchange.request_body = None,
+            _ => {}
         }
         let call = ClientFuture::begin(exchange, || async {
             let response = next.run(request, extensions).await?;
