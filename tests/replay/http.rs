@@ -27,14 +27,16 @@ thread_local! {
 }
 
 /// The live service: too many requests at first, then plans without a price; one path hangs, one breaks.
-async fn live<B>(request: Request<B>) -> Result<Response<Full<Bytes>>, io::Error> {
+async fn live<B: BodyExt>(request: Request<B>) -> Result<Response<Full<Bytes>>, io::Error> {
     MADE.set(MADE.get() + 1);
     let attempt = request.extensions().get::<Attempt>().map_or(1, |attempt| attempt.0);
+    let (head, body) = request.into_parts();
+    drop(body.collect().await);
     let answer = |status: StatusCode, body: &str| {
         let answer = Response::builder().status(status).header("retry-after", "3");
         Ok(answer.body(Full::from(body.to_owned())).expect("it is valid"))
     };
-    match (request.uri().path(), attempt) {
+    match (head.uri.path(), attempt) {
         ("/hang", _) => std::future::pending().await,
         ("/broken", _) => Err(io::Error::other("no route to ana@example.com")),
         (_, 1) => answer(StatusCode::TOO_MANY_REQUESTS, "wait"),

@@ -62,6 +62,11 @@ impl ModelCall {
         self.request.operation
     }
 
+    /// Takes the request for one of a model without its body, as if its host were known.
+    pub(super) fn trust_head(&mut self) {
+        self.request.is_host_known = true;
+    }
+
     pub(super) fn read_head(&mut self, headers: &HeaderMap) {
         self.is_compressed = is_compressed(headers);
         self.chunks = (!self.is_compressed).then(|| Chunks::new(headers, self.request.is_list));
