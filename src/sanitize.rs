@@ -16,5 +16,5 @@ pub use llm_audit_redact::{
 };
 pub(crate) use llm_audit_redact::{
     Fate, Frame, KeyNumbers, Matches, ObjectForm, ObjectProbe, Shape, Slot, TextNote, TypeValue,
-    floor_char_boundary, is_phone_number, protect_variables, redact_nested,
+    floor_char_boundary, is_phone_number, may_begin_json, protect_variables, redact_nested,
 };

@@ -6,7 +6,9 @@ use std::fmt::{self, Write};
 use super::PARTS;
 use super::serializer::Encoder;
 use super::sink::EncodeFailed;
-use crate::sanitize::{Fate, Match, Matches, Sanitizer, floor_char_boundary, redact_nested};
+use crate::sanitize::{
+    Fate, Match, Matches, Sanitizer, floor_char_boundary, may_begin_json, redact_nested,
+};
 
 impl Encoder<'_, '_> {
     /// Writes one string, redacted, of which at most `cap` bytes are kept.
@@ -146,12 +148,6 @@ impl Encoder<'_, '_> {
         let kept = &text[..end];
         self.write_redacted_text(kept, self.sanitizer.matches(kept), marker.as_str())
     }
-}
-
-/// Returns whether a text begins like JSON, or like what may precede it.
-#[inline]
-fn may_begin_json(text: &str) -> bool {
-    matches!(text.as_bytes().first(), Some(b'{' | b'[' | b'"' | b'`' | ..=b' ' | 0x7F..))
 }
 
 /// Returns the index at which `text` must end so that its redacted form has at most `cap` bytes.

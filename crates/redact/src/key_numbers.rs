@@ -101,9 +101,7 @@ impl KeyNumbers {
         *last = if given > *last && given <= KEPT_MAX { given } else { *last + 1 };
         *last
     }
-}
 
-impl KeyNumbers {
     /// Returns the last number of a kind.
     fn last_number(&mut self, kind: Kind) -> &mut u32 {
         let few = &mut self.few;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::json::may_begin_json;
 use super::keys::{self, KeyClass, classify_key};
 use super::options::{Place, SanitizerOptions};
 use super::recent_keys::KeyFacts;
@@ -128,39 +129,40 @@ impl Sanitizer {
 
     /// Returns the same, or `None` if there is plainly nothing, as in most texts.
     pub fn find<'t>(&'t self, text: &'t str) -> Option<Matches<'t>> {
-        match protected::nothing_is_protected() && self.options.is_none() {
+        match self.has_rules_alone() {
             true => self.find_by_rules(text),
             false => self.find_with_protected(text),
         }
     }
 
+    /// Returns whether only the default rules can find something.
+    #[inline]
+    fn has_rules_alone(&self) -> bool {
+        protected::nothing_is_protected() && self.options.is_none()
+    }
+
     /// Returns whether there is plainly nothing to redact in a text, which is short.
     #[inline]
     pub fn is_plainly_clean(&self, text: &str) -> bool {
-        protected::nothing_is_protected()
-            && self.options.is_none()
-            && scan::RuleSet::defaults().is_plainly_clean(text)
+        self.has_rules_alone() && scan::RuleSet::defaults().is_plainly_clean(text)
     }
 
     /// Returns the same of a text that is even shorter, as a few bytes of it say.
     #[inline]
     fn is_tiny_and_clean(&self, text: &str) -> bool {
-        protected::nothing_is_protected()
-            && self.options.is_none()
-            && scan::RuleSet::defaults().is_tiny_and_clean(text)
+        self.has_rules_alone() && scan::RuleSet::defaults().is_tiny_and_clean(text)
     }
 
     /// Returns whether there is plainly nothing to redact in a text that most events have, such as the name of
     /// an agent. It is remembered, as keys are.
     #[inline]
     pub fn is_plain_name(&self, name: &str) -> bool {
-        !name.starts_with(|first| matches!(first, '{' | '"' | '`' | ..=' ' | '\x7F'..))
-            && (self.is_tiny_and_clean(name) || self.read_key(name).is_plain)
+        !may_begin_json(name) && (self.is_tiny_and_clean(name) || self.read_key(name).is_plain)
     }
 
     /// Returns whether there may be something in a text.
     pub(crate) fn may_match(&self, text: &str) -> bool {
-        match protected::nothing_is_protected() && self.options.is_none() {
+        match self.has_rules_alone() {
             true => self.find_by_rules_alone(text).is_some(),
             false => self.find_with_protected(text).is_some(),
         }
@@ -288,7 +290,7 @@ impl Sanitizer {
     #[inline]
     pub(crate) fn read_key(&self, key: &str) -> KeyFacts {
         let facts = KeyFacts::of_recent(key);
-        match protected::nothing_is_protected() && self.options.is_none() {
+        match self.has_rules_alone() {
             true => facts,
             false => self.read_key_with_options(key, facts),
         }
