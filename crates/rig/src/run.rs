@@ -98,7 +98,7 @@ impl Run {
     pub(crate) fn begin(recorder: &Arc<Recorder>, is_streaming: bool) -> Self {
         let below_current = || {
             let current = TraceContext::current();
-            current.map_or_else(TraceContext::new_trace, |current| current.new_span())
+            current.map_or_else(TraceContext::new_root, |current| current.new_span())
         };
         Self {
             recorder: Arc::clone(recorder),
