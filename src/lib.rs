@@ -147,7 +147,7 @@ mod sync;
 pub mod testing;
 #[cfg(any(feature = "macros", feature = "tower"))]
 mod timeout;
-#[cfg(any(feature = "macros", feature = "tower"))]
+#[cfg(any(feature = "macros", feature = "replay", feature = "tower"))]
 mod urls;
 mod user_names;
 mod warnings;

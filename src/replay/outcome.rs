@@ -7,6 +7,7 @@ use llm_audit_log::replay::{FixtureCall, FixtureFailure, ReplayFixture, StepKind
 
 use super::state::ReplayState;
 use crate::context::{SpanPlaces, TraceContext};
+use crate::urls::cut_urls;
 
 /// The instance in the lines of every replay.
 const INSTANCE: &str = "0000000000000000";
@@ -244,19 +245,12 @@ fn place_of_failure<'f>(
 /// A message with its URLs cut after their host. The recorded error of a client lacks the path and the user name,
 /// and the ports of stand-ins on this machine are drawn at random.
 fn without_url_paths(message: &str) -> String {
-    let mut parts = message.split("://");
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |text, part| {
-        let is_end = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | '`');
-        let (url, rest) = part.split_at(part.find(is_end).unwrap_or(part.len()));
-        // An address of IPv6 and a placeholder end with a bracket of their own.
-        let is_after =
-            |c| matches!(c, ')' | ',' | ';' | ':' | '.') || c == ']' && !url.contains('[');
-        let after = &url[url.trim_end_matches(is_after).len()..];
-        let authority = &url[..url.find(['/', '?', '#']).unwrap_or(url.len() - after.len())];
-        let host = authority.rsplit('@').next().unwrap_or_default();
-        text + &comparable_url(&format!("x://{host}"))[1..] + after + rest
-    })
+    let shown = |host: &str| {
+        let url = comparable_url(&format!("x://{host}"));
+        url["x://".len()..].to_owned()
+    };
+    // An address of IPv6 and a placeholder end with a bracket of their own.
+    cut_urls(message, |url| !url.contains('['), shown)
 }
 
 /// A message without positions in JSON, as in `at line 1 column 2`: JSON is answered on one line, with its members
