@@ -49,40 +49,36 @@ const USAGES: [&str; 10] = [
 ];
 /// The members that may contain an answer or a chunk of one: streams, realtime, batches, and the
 /// objects of frameworks.
-const WRAPPERS: [&str; 19] = [
-    "response",
-    "message",
-    "metadata",
-    "delta",
-    "x_groq",
-    "body",
-    "result",
-    "chunk",
-    "event",
-    "modelOutput",
-    "kwargs",
-    "response_metadata",
-    "responseMetadata",
-    "llm_output",
-    "llmOutput",
-    "attributes",
-    "payload",
-    "info",
-    "data",
+const WRAPPERS: [(&str, Whose); 19] = [
+    ("response", Whose::Provider),
+    ("message", Whose::Provider),
+    ("metadata", Whose::Caller),
+    ("delta", Whose::Provider),
+    ("x_groq", Whose::Provider),
+    ("body", Whose::Provider),
+    ("result", Whose::Provider),
+    ("chunk", Whose::Provider),
+    ("event", Whose::Provider),
+    ("modelOutput", Whose::Provider),
+    ("kwargs", Whose::Caller),
+    ("response_metadata", Whose::Caller),
+    ("responseMetadata", Whose::Caller),
+    ("llm_output", Whose::Caller),
+    ("llmOutput", Whose::Caller),
+    ("attributes", Whose::Caller),
+    ("payload", Whose::Provider),
+    ("info", Whose::Caller),
+    ("data", Whose::Provider),
 ];
+/// Who chooses the members of a wrapper.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Provider,
+    /// The caller, or a framework. An error in it is not the answer's.
+    Caller,
+}
 const MODELS: [&str; 7] =
     ["model", "modelVersion", "model_version", "model_name", "modelName", "modelId", "model_id"];
-/// The wrappers whose members a framework or the caller chooses. An error in one is not the answer's.
-const CONTAINERS: [&str; 8] = [
-    "metadata",
-    "kwargs",
-    "response_metadata",
-    "responseMetadata",
-    "llm_output",
-    "llmOutput",
-    "attributes",
-    "info",
-];
 /// The largest number of wrappers inside each other.
 const WRAPPERS_MAX: usize = 3;
 /// The largest number of texts inside each other: a body that is text inside of an answer.
@@ -238,11 +234,11 @@ impl ProviderAnswer {
         if deeper == 0 || is_found && self.model.is_some() {
             return;
         }
-        for name in WRAPPERS {
+        for (name, whose) in WRAPPERS {
             let Some(inner) = wrapped(answer, name) else { continue };
-            let error = self.error.clone();
+            let before = (whose == Whose::Caller).then(|| self.error.clone());
             self.read_object(inner, terms, deeper - 1, deeper_texts);
-            if CONTAINERS.contains(&name) {
+            if let Some(error) = before {
                 self.error = error;
             }
         }
