@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::LlmCall;
 use crate::context::TraceContext;
 use crate::pricing::{ProviderAnswer, Usage, Usd};
-use crate::record::event::{ErrorDetail, Status};
+use crate::record::event::{ErrorDetail, Status, milliseconds};
 use crate::recorder::Outlet;
 use crate::timeout::is_timeout_message;
 
@@ -149,10 +149,6 @@ impl PendingCall {
 
 fn count_chunks(chunks: u64) -> String {
     format!("{chunks} {}", if chunks == 1 { "chunk" } else { "chunks" })
-}
-
-fn milliseconds(duration: Duration) -> f64 {
-    duration.as_nanos() as f64 / 1e6
 }
 
 /// Reports whether an error, or one of its causes, is a timeout.

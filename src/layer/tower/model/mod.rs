@@ -18,7 +18,7 @@ use self::requests::ModelRequest;
 use super::exchange::write_optional_entry;
 use super::streams::for_each_piece;
 use crate::pricing::{ProviderAnswer, Usage, Usd};
-use crate::record::event::{AuditEvent, ErrorDetail, Status};
+use crate::record::event::{AuditEvent, ErrorDetail, Status, milliseconds};
 use crate::recorder::Outlet;
 
 /// One call of a model while it runs.
@@ -271,8 +271,4 @@ impl EndedModelCall {
         let note = self.call.is_compressed.then_some("compressed, so not read");
         write_optional_entry(map, "note", note)
     }
-}
-
-fn milliseconds(time: Duration) -> f64 {
-    time.as_nanos() as f64 / 1e6
 }
