@@ -8,10 +8,8 @@ use crate::recorder::Outlet;
 /// Returns the span of the caller, or why its `traceparent` is refused.
 pub(super) fn read_caller(meta: &RequestMetaObject) -> Option<Result<TraceContext, String>> {
     let caller = TraceContext::from_traceparent(meta.get_traceparent()?);
-    let with_state = |caller: TraceContext| match meta.get_tracestate() {
-        Some(state) => caller.with_tracestate(state),
-        None => caller,
-    };
+    let state = meta.get_tracestate().unwrap_or_default();
+    let with_state = |caller: TraceContext| caller.with_tracestate(state);
     Some(caller.map(with_state).map_err(|error| error.to_string()))
 }
 
