@@ -5,7 +5,7 @@ use http::HeaderMap;
 use memchr::memmem;
 use serde::ser::{Serialize, Serializer};
 
-use super::streams::StreamWatch;
+use super::streams::{StreamWatch, has_content_type};
 use crate::sanitize::{Redactions, Sanitizer, mend_lone_surrogates};
 
 /// The bytes of one body so far.
@@ -87,11 +87,8 @@ impl BodyContent {
 ///
 /// Redaction does not know the keys of a form, and its characters are encoded.
 fn is_form_body(headers: &HeaderMap) -> bool {
-    let is_form = |value: &http::HeaderValue| {
-        let value = value.as_bytes().to_ascii_lowercase();
-        value.starts_with(b"application/x-www-form-urlencoded") || value.starts_with(b"multipart/")
-    };
-    headers.get(http::header::CONTENT_TYPE).is_some_and(is_form)
+    let forms: [&[u8]; 2] = [b"application/x-www-form-urlencoded", b"multipart/"];
+    forms.iter().any(|form| has_content_type(headers, form))
 }
 
 impl Serialize for BodyContent {
