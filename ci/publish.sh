@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every package that can be published builds from what it packs. It packs what a user needs: licenses,
 # a readme, and no tests, scripts or data. Options go to cargo: `publish.sh --allow-dirty` before a
-# commit.
+# commit, `publish.sh --no-verify` to build nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
