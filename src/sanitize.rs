@@ -15,6 +15,7 @@ pub use llm_audit_redact::{
     protect_value, sanitize,
 };
 pub(crate) use llm_audit_redact::{
-    Fate, Frame, KeyNumbers, Matches, ObjectForm, ObjectProbe, Shape, Slot, TextNote, TypeValue,
-    floor_char_boundary, is_phone_number, may_begin_json, protect_variables, redact_nested,
+    Fate, Frame, KeyClass, KeyNumbers, Matches, ObjectForm, ObjectProbe, Shape, Slot, TextNote,
+    TypeValue, floor_char_boundary, is_phone_number, may_begin_json, protect_variables,
+    redact_nested,
 };

@@ -8,6 +8,7 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant,
 };
 
+use super::field_names::FieldName;
 use super::keyed::KeyText;
 use super::private_forms::PrivateForm;
 use super::serializer::{Encoder, Payload};
@@ -24,6 +25,8 @@ pub(crate) struct Compound<'e, 'c, 'r> {
     levels: usize,
     /// A placeholder replaces the members, so they are not read.
     skipped: bool,
+    /// Names of fields may be written as the thread remembers them.
+    recalls_names: bool,
     next: NextPart,
     numbers: KeyNumbers,
     frame: Frame,
@@ -61,7 +64,12 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
     /// Begins an object.
     pub(super) fn open_object(encoder: &'e mut Encoder<'c, 'r>) -> Result<Self, EncodeFailed> {
         let frame = encoder.slot.object();
-        Self::open_container(encoder, MAP, frame)
+        let mut object = Self::open_container(encoder, MAP, frame)?;
+        object.recalls_names = !object.skipped
+            && object.end == usize::MAX
+            && object.encoder.left_out.is_none()
+            && object.encoder.sanitizer.has_rules_alone();
+        Ok(object)
     }
 
     #[inline]
@@ -75,6 +83,7 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
         Ok(Self {
             levels: is_open.into(),
             skipped: !is_open,
+            recalls_names: false,
             next: NextPart::Key,
             numbers: KeyNumbers::default(),
             frame,
@@ -92,6 +101,7 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
         Self {
             levels: 0,
             skipped: false,
+            recalls_names: false,
             next: NextPart::Private(form),
             numbers: KeyNumbers::default(),
             frame: encoder.slot.object(),
@@ -119,6 +129,7 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
             object.encoder.slot = object.encoder.slot.in_form(ObjectForm::Empty);
         }
         let slot = object.encoder.slot;
+        object.recalls_names = false;
         object.frame = if tag == SEQ { slot.list(None) } else { slot.object() };
         object.numbers = KeyNumbers::default();
         (object.tag, object.end) = (tag, object.encoder.container_end());
@@ -156,6 +167,34 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
         })?;
         self.encoder.pass_note_to(&mut self.frame);
         Ok(())
+    }
+
+    /// Writes a member whose name is that of a field.
+    #[inline]
+    fn field<T: ?Sized + Serialize>(
+        &mut self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<(), EncodeFailed> {
+        match self.recalls_names && self.recall_name(name) {
+            true => self.write_in_slot(value),
+            false => self.member(name, value),
+        }
+    }
+
+    /// Writes the name of a field as the thread remembers it, or remembers it now. Returns whether it was
+    /// written.
+    fn recall_name(&mut self, name: &'static str) -> bool {
+        let Some(field) = FieldName::recall(name) else {
+            FieldName::remember(self.encoder.sanitizer, name);
+            return false;
+        };
+        if !self.encoder.sink.chain.put_padded(&field.bytes, field.length) {
+            return false;
+        }
+        self.encoder.slot = self.frame.plain_member(name, field.class);
+        self.encoder.is_user = field.may_be_noted && self.encoder.note_member(name);
+        true
     }
 
     #[inline]
@@ -302,7 +341,7 @@ macro_rules! members {
                 key: &'static str,
                 value: &T,
             ) -> Result<(), EncodeFailed> {
-                self.member(key, value)
+                self.field(key, value)
             }
 
             fn end(self) -> Result<(), EncodeFailed> {

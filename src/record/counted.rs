@@ -11,7 +11,8 @@ use crate::sanitize::{KeyNumbers, Slot};
 pub(super) struct SeenMembers(u8);
 
 impl SeenMembers {
-    fn bit(name: &str) -> u8 {
+    #[inline]
+    pub(super) fn bit(name: &str) -> u8 {
         match name {
             "model" => 1,
             "user" => 2,
@@ -23,7 +24,7 @@ impl SeenMembers {
 
     /// Takes note of a member of `data`. Reports whether its value may be the id of a person.
     #[inline]
-    pub(super) fn note_member(&mut self, name: &str) -> bool {
+    fn note_member(&mut self, name: &str) -> bool {
         self.0 |= Self::bit(name);
         matches!(name, "user" | "conversation")
     }
@@ -77,6 +78,12 @@ impl Encoder<'_, '_> {
         (self.is_in_data, self.is_user) = (false, false);
         (self.depth, self.slot) = (0, Slot::default());
         Ok(())
+    }
+
+    /// Takes note of a member, if it is one of `data`. Reports whether its value may be the id of a person.
+    #[inline]
+    pub(super) fn note_member(&mut self, name: &str) -> bool {
+        self.is_in_data && self.depth == 1 && self.seen.note_member(name)
     }
 
     /// Returns the slot of `data`.

@@ -35,6 +35,7 @@ mod counted;
 pub(crate) mod decode;
 pub(crate) mod encode;
 pub(crate) mod event;
+mod field_names;
 mod keyed;
 #[cfg(feature = "macros")]
 pub(crate) mod members;

@@ -230,7 +230,7 @@ impl<'c, 'r> Encoder<'c, 'r> {
         numbers: &mut KeyNumbers,
     ) -> Result<(), EncodeFailed> {
         self.slot = frame.member(self.sanitizer, key);
-        self.is_user = self.is_in_data && self.depth == 1 && self.seen.note_member(key);
+        self.is_user = self.note_member(key);
         if self.slot.has_plain_key() || self.sanitizer.leaves(frame.place(), key) {
             return self.sink.put_string(key);
         }
@@ -364,7 +364,7 @@ impl<'e, 'c, 'r> Serializer for &'e mut Encoder<'c, 'r> {
             return Ok(());
         }
         match spell_nonfinite_number(v.into()) {
-            None => self.sink.put_fixed(F32, &v.to_le_bytes()),
+            None => self.sink.put_four(F32, v.to_le_bytes()),
             Some(name) => self.sink.put_string(name),
         }
     }
@@ -375,7 +375,7 @@ impl<'e, 'c, 'r> Serializer for &'e mut Encoder<'c, 'r> {
             return Ok(());
         }
         match spell_nonfinite_number(v) {
-            None => self.sink.put_fixed(F64, &v.to_le_bytes()),
+            None => self.sink.put_eight(F64, v.to_le_bytes()),
             Some(name) => self.sink.put_string(name),
         }
     }

@@ -77,11 +77,18 @@ impl Sink<'_, '_> {
         self.put(&bytes[..end])
     }
 
-    /// Writes a tag and a fixed number of bytes after it.
+    /// Writes a tag and four bytes after it.
     #[inline]
-    pub(super) fn put_fixed(&mut self, tag: u8, fixed: &[u8]) -> Result<(), EncodeFailed> {
-        self.put(&[tag])?;
-        self.put(fixed)
+    pub(super) fn put_four(&mut self, tag: u8, [a, b, c, d]: [u8; 4]) -> Result<(), EncodeFailed> {
+        self.put(&[tag, a, b, c, d])
+    }
+
+    /// Writes a tag and eight bytes after it.
+    #[inline]
+    pub(super) fn put_eight(&mut self, tag: u8, eight: [u8; 8]) -> Result<(), EncodeFailed> {
+        let mut bytes = [tag; 9];
+        bytes[1..].copy_from_slice(&eight);
+        self.put(&bytes)
     }
 
     /// Writes a whole string.

@@ -283,6 +283,21 @@ impl<'r> Chain<'r> {
         fits
     }
 
+    /// Appends the first `length` of these bytes, if all of them fit into the block. Returns whether they did.
+    #[inline(always)]
+    pub(crate) fn put_padded(&mut self, bytes: &[u8; PADDED_BYTES], length: usize) -> bool {
+        let fits = length <= PADDED_BYTES && PADDED_BYTES <= self.room();
+        if fits {
+            // SAFETY: the bytes from `at` to `end` are of a block that this chain owns, and there are as many as
+            // are written. What is behind `length` is written again.
+            unsafe {
+                self.at.cast::<[u8; PADDED_BYTES]>().write_unaligned(*bytes);
+                self.at = self.at.add(length);
+            }
+        }
+        fits
+    }
+
     #[inline(always)]
     fn put_in_block(&mut self, bytes: &[u8]) {
         debug_assert!(bytes.len() <= self.room());
@@ -412,6 +427,8 @@ impl<'r> Chain<'r> {
     }
 }
 
+/// So many bytes are copied at once, though fewer may count.
+pub(crate) const PADDED_BYTES: usize = 32;
 /// So many bytes are copied without a call.
 const FEW_BYTES: usize = 32;
 

@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arena::{Arena, BLOCK_BYTES};
-pub(crate) use arena::{Chain, ChainMark, OnFull};
+pub(crate) use arena::{Chain, ChainMark, OnFull, PADDED_BYTES};
 use free::{FreeList, NONE};
 pub(crate) use lanes::{Lanes, Tickets};
 pub(crate) use slots::DrainStep;

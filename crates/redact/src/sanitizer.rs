@@ -137,7 +137,7 @@ impl Sanitizer {
 
     /// Returns whether only the default rules can find something.
     #[inline]
-    fn has_rules_alone(&self) -> bool {
+    pub fn has_rules_alone(&self) -> bool {
         protected::nothing_is_protected() && self.options.is_none()
     }
 
@@ -294,6 +294,12 @@ impl Sanitizer {
             true => facts,
             false => self.read_key_with_options(key, facts),
         }
+    }
+
+    /// Returns what a key says about its value, if the key is plainly written as it is.
+    pub fn plain_key_class(&self, key: &str) -> Option<KeyClass> {
+        let facts = self.read_key(key);
+        facts.is_plain.then_some(facts.class)
     }
 
     #[inline(never)]

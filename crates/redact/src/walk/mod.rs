@@ -391,14 +391,27 @@ impl Frame {
         }
         let facts = sanitizer.read_key(key);
         (slot.class, slot.has_plain_key) = (facts.class, facts.is_plain);
+        self.read_member(key, &mut slot);
+        slot
+    }
+
+    /// The slot of the member under a key of this class that is plainly written as it is. No sanitizer has options.
+    #[inline]
+    pub fn plain_member(&mut self, key: &str, class: KeyClass) -> Slot {
+        let mut slot = Slot { below: self.below, class, has_plain_key: true, ..Slot::default() };
+        self.read_member(key, &mut slot);
+        slot
+    }
+
+    #[inline(always)]
+    fn read_member(&mut self, key: &str, slot: &mut Slot) {
         // Most keys say nothing.
         if slot.class != KeyClass::Plain {
-            self.apply_key_class(key, &mut slot);
+            self.apply_key_class(key, slot);
         }
         if self.below.within != Within::Document {
-            self.apply_within(&mut slot, Some(key));
+            self.apply_within(slot, Some(key));
         }
-        slot
     }
 
     fn apply_key_class(&mut self, key: &str, slot: &mut Slot) {

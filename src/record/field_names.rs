@@ -1,0 +1,85 @@
+//! Remembers the names of fields that a thread wrote recently, as they are written.
+//!
+//! The name of a field is a static text, which never changes. So its address and its length say which it is.
+
+use std::cell::Cell;
+
+use super::STR;
+use super::counted::SeenMembers;
+use crate::ring::PADDED_BYTES;
+use crate::sanitize::{KeyClass, Sanitizer};
+
+/// The name of a field that is plainly written as it is.
+#[derive(Clone, Copy)]
+pub(super) struct FieldName {
+    address: usize,
+    name_length: usize,
+    /// [`STR`], the length of the name, and the name.
+    pub(super) bytes: [u8; PADDED_BYTES],
+    /// How many of these bytes count.
+    pub(super) length: usize,
+    /// What the name says about the value.
+    pub(super) class: KeyClass,
+    /// Whether it is one of the members that events have beside their payloads.
+    pub(super) may_be_noted: bool,
+}
+
+/// The number of names that are remembered. They take 4 KiB of a thread.
+const COUNT: usize = 64;
+/// The bytes before the name.
+const HEAD_BYTES: usize = 2;
+
+type FieldNames = [Cell<FieldName>; COUNT];
+
+thread_local! {
+    static NAMES: FieldNames = const { [const { Cell::new(FieldName::NONE) }; COUNT] };
+}
+
+impl FieldName {
+    /// No text has this address.
+    const NONE: Self = Self {
+        address: 0,
+        name_length: 0,
+        bytes: [STR; PADDED_BYTES],
+        length: 0,
+        class: KeyClass::Plain,
+        may_be_noted: false,
+    };
+
+    /// Returns what the thread remembers of a name.
+    #[inline(always)]
+    pub(super) fn recall(name: &'static str) -> Option<Self> {
+        let field = NAMES.try_with(|names| names[place(name)].get()).ok()?;
+        let is_same = field.address == name.as_ptr().addr() && field.name_length == name.len();
+        is_same.then_some(field)
+    }
+
+    /// Remembers a name if it is short, and no rule changes it. `sanitizer` has no options.
+    #[cold]
+    #[inline(never)]
+    pub(super) fn remember(sanitizer: &Sanitizer, name: &'static str) {
+        let Some(class) = sanitizer.plain_key_class(name) else { return };
+        let length = HEAD_BYTES + name.len();
+        let mut field = Self {
+            address: name.as_ptr().addr(),
+            name_length: name.len(),
+            length,
+            class,
+            may_be_noted: SeenMembers::bit(name) != 0,
+            ..Self::NONE
+        };
+        let Some(written) = field.bytes.get_mut(HEAD_BYTES..length) else { return };
+        written.copy_from_slice(name.as_bytes());
+        field.bytes[1] = name.len() as u8;
+        // At the end of a thread nothing is remembered.
+        let _ended = NAMES.try_with(|names| names[place(name)].set(field));
+    }
+}
+
+/// Returns the place of a name in the table.
+#[inline(always)]
+fn place(name: &'static str) -> usize {
+    // Fibonacci hashing: the upper bits of a product with 2^64 over the golden ratio.
+    let hash = (name.as_ptr().addr() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (hash >> (u64::BITS - COUNT.ilog2())) as usize
+}
