@@ -1,4 +1,4 @@
-//! Classes of characters for the floor rules: digits, words, white space; digits of base64.
+//! Classes of characters for the floor rules: digits, words, white space; digits of base64. And how texts begin.
 //!
 //! The classes are those of Python's `re` on `str`. `\d` is the category Nd. `\w` is letters,
 //! numbers and the underscore, without combining marks and joiners. `\s` is the set of
@@ -140,6 +140,12 @@ pub(super) fn base64_digit(byte: u8) -> Option<u32> {
         b'/' | b'_' => Some(63),
         _ => None,
     }
+}
+
+/// Returns whether a text begins like JSON, or like what may precede it.
+#[inline]
+pub fn may_begin_json(text: &str) -> bool {
+    matches!(text.as_bytes().first(), Some(b'{' | b'[' | b'"' | b'`' | ..=b' ' | 0x7F..))
 }
 
 #[cfg(test)]

@@ -47,10 +47,11 @@ mod walk;
 use llm_audit_process::fork;
 
 pub use builder::SanitizerBuilder;
+pub use bytes::may_begin_json;
 pub use cut::{floor_char_boundary, floor_word};
 pub use error::Error;
 pub use explain::Finding;
-pub use json::{LineKind, may_begin_json, mend_lone_surrogates, redact_nested};
+pub use json::{LineKind, mend_lone_surrogates, redact_nested};
 pub use key_numbers::KeyNumbers;
 pub use keys::KeyClass;
 pub use kind::{Kind, Match, Placeholder};

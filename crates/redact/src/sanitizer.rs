@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::json::may_begin_json;
+use super::bytes::may_begin_json;
 use super::keys::{self, KeyClass, classify_key};
 use super::options::{Place, SanitizerOptions};
 use super::recent_keys::KeyFacts;

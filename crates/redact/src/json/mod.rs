@@ -15,7 +15,7 @@ use driver::JsonDriver;
 use edits::apply_edits;
 pub(crate) use explained::{JsonCause, json_causes, replaced_json_parts};
 use malformed::PlaceholderQuotes;
-pub use nested::{may_begin_json, redact_nested};
+pub use nested::redact_nested;
 pub use spelling::mend_lone_surrogates;
 use tokens::MalformedJson;
 

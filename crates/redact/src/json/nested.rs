@@ -18,12 +18,6 @@ pub(super) const NESTED_MAX: usize = 3;
 /// all that is nested in it.
 const INSIDE_MAX: usize = 1;
 
-/// Returns whether a text begins like JSON, or like what may precede it.
-#[inline]
-pub fn may_begin_json(text: &str) -> bool {
-    matches!(text.as_bytes().first(), Some(b'{' | b'[' | b'"' | b'`' | ..=b' ' | 0x7F..))
-}
-
 /// Redacts a string that is itself JSON, so that it stays JSON. A string that begins like JSON but
 /// does not parse is redacted as such a line is. JSON after a prefix is redacted as JSON. Returns
 /// `None` if the string is neither, or if the text rules find as much.
