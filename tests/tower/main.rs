@@ -6,6 +6,7 @@ mod client;
 mod content;
 mod grpc;
 mod model_calls;
+mod open_call;
 #[cfg(feature = "reqwest")]
 mod reqwest;
 mod server;

@@ -58,7 +58,6 @@ impl BodyContent {
     }
 
     /// Adds a body that is in memory.
-    #[cfg(feature = "reqwest")]
     pub(super) fn add_whole(&mut self, data: &impl Buf) {
         self.add_data(data);
         self.is_whole = true;

@@ -91,6 +91,15 @@ impl Exchange {
         self.settings.outlet.emit(&event.context(context));
     }
 
+    /// Reads the body of a request. If it is streamed, its length is not known.
+    pub(super) fn read_request_body(&mut self, body: Option<&[u8]>) {
+        match (body, &self.request_body) {
+            (Some(body), Some(seen)) => seen.lock().add_whole(&body),
+            (None, _) => self.request_body = None,
+            _ => {}
+        }
+    }
+
     /// Runs code of the service in the request's span; a panic in it ends the exchange.
     pub(super) fn run_in_span<R>(&mut self, code: impl FnOnce() -> R) -> R {
         struct OnPanic<'a>(&'a mut Exchange);

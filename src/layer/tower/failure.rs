@@ -22,10 +22,17 @@ pub(super) struct ServiceFailure {
 impl ServiceFailure {
     /// Describes an error that was an `E` before it was boxed.
     pub(super) fn from_boxed<E: 'static>(error: &BoxError) -> Self {
+        Self::from_dyn::<E>(&**error)
+    }
+
+    pub(super) fn from_error<E: StdError + 'static>(error: &E) -> Self {
+        Self::from_dyn::<E>(error)
+    }
+
+    fn from_dyn<E: 'static>(error: &(dyn StdError + 'static)) -> Self {
         /// The limit is needed because a chain may be a circle.
         const SOURCES_MAX: usize = 32;
         Self::describe_without_paths::<E>(|| {
-            let error: &(dyn StdError + 'static) = &**error;
             let chain = iter::successors(Some(error), |&error| error.source());
             let is_timeout = chain.take(SOURCES_MAX).any(timeout::is_timeout_error);
             Self {

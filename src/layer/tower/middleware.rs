@@ -25,11 +25,8 @@ impl<I: 'static> Middleware for ClientLayer<I> {
         let Some(mut head) = head else { return next.run(request, extensions).await };
         let mut exchange = begin_client_exchange(&self.settings, &mut head);
         *request.headers_mut() = head.headers;
-        match (request.body().map(Body::as_bytes), &exchange.request_body) {
-            (Some(Some(body)), Some(seen)) => seen.lock().add_whole(&body),
-            // It is streamed, so that its length is not known.
-            (Some(None), _) => exchange.request_body = None,
-            _ => {}
+        if let Some(body) = request.body() {
+            exchange.read_request_body(body.as_bytes());
         }
         let call = ClientFuture::begin(exchange, || async {
             let response = next.run(request, extensions).await?;

@@ -61,6 +61,7 @@ mod mcp;
 #[cfg(feature = "reqwest")]
 mod middleware;
 mod model;
+mod open_call;
 mod pending;
 mod replay;
 mod server;
@@ -70,6 +71,7 @@ mod streams;
 pub use attempts::Attempt;
 pub use body::{AsIs, Captured, Intake, RequestBody, ResponseBody};
 pub use client::{Client, ClientFuture, ClientLayer};
+pub use open_call::OpenCall;
 #[cfg(feature = "axum")]
 pub use server::RouterWithRoutes;
 pub use server::{Server, ServerFuture, ServerLayer};

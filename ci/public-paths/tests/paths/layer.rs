@@ -10,8 +10,8 @@ use http_body::Body;
 use llm_audit::AuditLogger;
 use llm_audit::layer::rmcp::{McpClient, McpServer, RunningClient};
 use llm_audit::layer::tower::{
-    AsIs, Attempt, Captured, Client, ClientFuture, ClientLayer, Intake, RequestBody, ResponseBody,
-    RouterWithRoutes, Server, ServerFuture, ServerLayer,
+    AsIs, Attempt, Captured, Client, ClientFuture, ClientLayer, Intake, OpenCall, RequestBody,
+    ResponseBody, RouterWithRoutes, Server, ServerFuture, ServerLayer,
 };
 use llm_audit::layer::tracing::{Amendment, AuditLayer};
 use rmcp::ServerHandler;
@@ -187,6 +187,12 @@ where
     resolves::<ClientFuture<F>, Result<Response<ResponseBody<R>>, BoxError>>();
 }
 
+fn open_call<I, B: Body, E: Error + 'static>() {
+    let _: fn(&ClientLayer<I>, &mut Parts, Option<&[u8]>) -> OpenCall = ClientLayer::open_call;
+    let _: fn(OpenCall, Response<B>) -> Response<ResponseBody<B>> = OpenCall::answer;
+    let _: fn(OpenCall, &E) = OpenCall::fail;
+}
+
 fn attempt(attempt: Attempt) {
     let _: fn(u32) -> Attempt = Attempt;
     let _: fn(Request<()>) -> Request<()> = Attempt::count;
@@ -199,6 +205,7 @@ implement! {
     ClientLayer<*const ()>: Shared;
     Client<()>: Shared, Clone, Debug;
     ClientFuture<Ready<()>>: Shared, Debug;
+    OpenCall: Shared, Debug;
     Attempt: Plain, Clone, Copy, Debug, PartialEq, Eq;
 }
 
