@@ -17,7 +17,7 @@ CRATES = [
     ["llm-audit-process", "llm-audit-log", "llm-audit-macros"],
     ["llm-audit-redact", "llm-audit-ship", "llm-audit-slo"],
     ["llm-audit"],
-    ["llm-audit-demo", "llm-audit-receive", "llm-audit-rig"],
+    ["llm-audit-aws", "llm-audit-demo", "llm-audit-receive", "llm-audit-rig"],
     ["llm-audit-cli"],
 ]
 # The redactor is useful alone: it does not know the log either.

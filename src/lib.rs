@@ -29,7 +29,8 @@
 //! - `layer::rmcp` (feature `rmcp`) records the requests of an MCP server and of a client.
 //! - `layer::tracing` (feature `tracing`) records the spans of libraries that emit OpenTelemetry's
 //!   GenAI spans.
-//! - The package `llm-audit-rig` records the agents of rig by a hook.
+//! - The package `llm-audit-rig` records the agents of rig by a hook, and `llm-audit-aws` the calls of the AWS SDK by
+//!   an interceptor.
 //! - [`record_llm_call`] records a model call with its tokens ([`Usage`]) and its cost
 //!   ([`calculate_cost`]). With the feature `macros`, `LlmCall::call` and `LlmCall::stream` record the
 //!   future or the stream of a client.
