@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 source ci/e2e/common.sh
 
 start_moto
-packages=(benefits-agent-s3 llm-audit-rig mcp-agent-example openai-agent-example rig-agent-example)
+packages=(bedrock-agent-example benefits-agent-s3 llm-audit-aws llm-audit-rig mcp-agent-example openai-agent-example rig-agent-example)
 echo "companions: ${packages[*]}, S3 at $AWS_ENDPOINT_URL"
 cargo test "${packages[@]/#/-p}" -- --nocapture 2>&1 | tee "$work/tests.log"
 if grep -q '^skipped:' "$work/tests.log"; then fail "a test was skipped"; fi
