@@ -1,5 +1,8 @@
 //! The interceptor that the SDK calls.
 
+use std::error::Error;
+use std::fmt;
+use std::iter;
 use std::mem;
 
 use aws_smithy_runtime_api::box_error::BoxError;
@@ -9,7 +12,6 @@ use aws_smithy_runtime_api::client::interceptors::context::{
     BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
 };
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_runtime_api::http::Headers;
 use aws_smithy_types::body::SdkBody;
@@ -114,10 +116,7 @@ impl Intercept for AuditInterceptor {
     ) -> Done {
         let error = context.output_or_error().and_then(Result::err);
         if let (Some(call), Some(error)) = (take_call(cfg), error) {
-            match error.as_connector_error() {
-                Some(error) => call.fail(error),
-                None => call.fail(error),
-            }
+            call.fail(&NoAnswer::new(error));
         }
         Ok(())
     }
@@ -153,9 +152,31 @@ fn take_call(cfg: &mut ConfigBag) -> Option<OpenCall> {
 /// Ends the attempt that is still open. The SDK calls no hook after the time-out of an attempt.
 fn time_out(cfg: &mut ConfigBag) {
     if let Some(call) = take_call(cfg) {
-        call.fail(&ConnectorError::timeout("the attempt timed out".into()));
+        call.fail(&NoAnswer("the attempt timed out".to_owned()));
     }
 }
+
+/// Why there is no answer.
+#[derive(Debug)]
+struct NoAnswer(String);
+
+impl NoAnswer {
+    /// Returns the causes of an error in one text, because the SDK's own text is a word, such as `timeout`.
+    fn new(error: &dyn Error) -> Self {
+        /// The limit is needed because a chain may be a circle.
+        const CAUSES_MAX: usize = 8;
+        let causes = iter::successors(error.source(), |&cause| cause.source()).take(CAUSES_MAX);
+        Self(causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
+    }
+}
+
+impl fmt::Display for NoAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for NoAnswer {}
 
 /// Returns a copy of the head of this request, with the extensions of its attempts.
 fn request_head(sent: &HttpRequest, attempts: &Request<()>) -> Option<Parts> {

@@ -31,8 +31,8 @@
 //! | a stream contains an exception | `error` | its name there, such as `throttlingException` |
 //! | a stream ended before its end marker | `error` | `incomplete` |
 //! | the connection broke in the middle of an answer | `error` | `error` |
-//! | no connection, or `connect_timeout` or `read_timeout` passed | `error` or `timeout` | the SDK's `ConnectorError` |
-//! | `operation_attempt_timeout` passed before the answer began | `timeout` | the SDK's `ConnectorError` |
+//! | no connection, or `connect_timeout` or `read_timeout` passed | `error` or `timeout` | `llm_audit_aws::interceptor::NoAnswer` |
+//! | `operation_attempt_timeout` passed before the answer began | `timeout` | `llm_audit_aws::interceptor::NoAnswer` |
 //! | the caller dropped the call, or its stream before the end marker; `operation_timeout` passed | `error` | `cancelled` |
 //!
 //! The SDK calls no interceptor when `operation_attempt_timeout` passes. So if it tries again, the latency of the
