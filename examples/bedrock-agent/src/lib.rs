@@ -1,4 +1,4 @@
-//! An agent of the AWS SDK: a model on Bedrock calls a tool, and streams the answer. The SDK retries by itself.
+//! An agent of the AWS SDK: a model on Bedrock calls a tool, and streams the answer. The SDK tries again.
 //!
 //! The lines that end in `// audit` are all that records it.
 

@@ -1,5 +1,5 @@
-//! Every attempt of the agent's model calls is recorded once, with its status, tokens, cost, time to first token and
-//! reason, and by few lines of code.
+//! Every attempt of the agent's model calls is recorded once, by few lines of code: its status, tokens, cost, time to
+//! first token and reason.
 
 use std::time::Duration;
 
