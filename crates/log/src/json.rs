@@ -1,5 +1,7 @@
 //! JSON objects and the values in them: a view on simd-json's tape, which is flat.
 
+use std::cell::RefCell;
+
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use simd_json::{Buffers, ErrorType, Node, StaticNode, Tape};
 
@@ -26,9 +28,8 @@ impl<'a> JsonObject<'a> {
             return Err(Error::parse(what, format!("invalid UTF-8 at byte {at}")));
         }
         mend_lone_surrogates(text);
-        let mut buffers = Buffers::with_max_depth(text.len(), DEPTH_MAX);
-        let tape = simd_json::to_tape_with_buffers(text, &mut buffers)
-            .map_err(|error| Error::parse(what, describe_json_error(&error)))?;
+        let tape =
+            to_tape(text).map_err(|error| Error::parse(what, describe_json_error(&error)))?;
         match Json::from_nodes(&tape.0) {
             Some(json) if json.is_object() => Ok(Self(tape)),
             _ => Err(Error::parse(what, "it is JSON, but no object")),
@@ -56,10 +57,42 @@ impl<'a> JsonObject<'a> {
         &self.0.0
     }
 
+    /// The names of the members, and where the value of each is among the nodes.
+    pub(crate) fn member_places(&self) -> impl Iterator<Item = (&str, usize)> {
+        let mut at = 1;
+        std::iter::from_fn(move || match self.nodes().get(at..)? {
+            [Node::String(name), value @ ..] => {
+                let place = at + 1;
+                at = place + 1 + Json::from_nodes(value)?.inside.len();
+                Some((*name, place))
+            }
+            _ => None,
+        })
+    }
+
+    /// The value at such a place.
+    pub(crate) fn value_at(&self, place: usize) -> Option<Json<'_>> {
+        Json::from_nodes(self.nodes().get(place..)?)
+    }
+
     /// The object as a value.
     pub fn json(&self) -> Json<'_> {
         Json::from_nodes(&self.0.0).expect("parse saw an object")
     }
+}
+
+/// A line of up to so many bytes is parsed with memory that the thread keeps.
+const KEPT_BYTES_MAX: usize = 64 << 10;
+
+fn to_tape(text: &mut [u8]) -> simd_json::Result<Tape<'_>> {
+    thread_local! {
+        static KEPT: RefCell<Buffers> = RefCell::new(Buffers::with_max_depth(0, DEPTH_MAX));
+    }
+    if text.len() > KEPT_BYTES_MAX {
+        let mut buffers = Buffers::with_max_depth(text.len(), DEPTH_MAX);
+        return simd_json::to_tape_with_buffers(text, &mut buffers);
+    }
+    KEPT.with_borrow_mut(|buffers| simd_json::to_tape_with_buffers(text, buffers))
 }
 
 /// Writes U+FFFD in the place of every escape sequence that is half a surrogate pair. JavaScript and

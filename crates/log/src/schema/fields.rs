@@ -116,6 +116,16 @@ macro_rules! fields {
             $(Field::from_shape::<shape::$shape>(stringify!($name), Presence::$presence, $doc),)+
         ];
 
+        /// The place in [`FIELDS`] of the field of this name.
+        #[inline]
+        pub(crate) fn field_named(name: &str) -> Option<usize> {
+            match name {
+                stringify!($head) => Some(const { field_index(stringify!($head)) }),
+                $(stringify!($name) => Some(const { field_index(stringify!($name)) }),)+
+                _ => None,
+            }
+        }
+
         /// The name of every field in quotes and with its colon.
         pub(super) const FIELD_KEYS: [&str; FIELDS.len()] = [
             concat!("\"", stringify!($head), "\":"),

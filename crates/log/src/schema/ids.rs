@@ -30,9 +30,17 @@ pub fn parse_span_id(text: &str) -> Result<u64, Error> {
 }
 
 fn parse_lenient_id(digits: &str, digits_max: usize) -> Option<u128> {
-    // `from_str_radix` alone would take a sign.
-    let fits = digits.len() <= digits_max && digits.bytes().all(|b| b.is_ascii_hexdigit());
-    u128::from_str_radix(digits, 16).ok().filter(|id| fits && *id != 0)
+    if digits.len() > digits_max {
+        return None;
+    }
+    // Numbers of 128 bits are slow, and `from_str_radix` would take a sign.
+    let number = |digits: &[u8]| {
+        let digit = |byte: u8| char::from(byte).to_digit(16).map(u64::from);
+        digits.iter().try_fold(0, |number, &byte| Some(number << 4 | digit(byte)?))
+    };
+    let (high, low) = digits.as_bytes().split_at(digits.len().saturating_sub(16));
+    let id = u128::from(number(high)?) << 64 | u128::from(number(low)?);
+    (id != 0).then_some(id)
 }
 
 /// Whether `id` is one that a logger draws for itself: 16 hex digits.

@@ -1,10 +1,10 @@
 //! One line of a log, read field by field.
 
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
 use memchr::{memchr2, memmem};
 
-use super::fields::field_index;
+use super::fields::{field_index, field_named};
 use super::head::{FieldPlaces, Head, PLAIN_FIELDS};
 use crate::error::Error;
 use crate::json::{Json, JsonObject, unquoted};
@@ -52,9 +52,24 @@ pub(crate) fn parse_in_order(line: &mut [u8]) -> Result<Line<'_>, Error> {
 /// tests.
 #[doc(hidden)]
 pub fn parse_whole(line: &mut [u8]) -> Result<Line<'_>, Error> {
-    let cost_usd = find_spelled_number(line, b"cost_usd").and_then(|spelled| spelled.parse().ok());
+    let cost_usd = find_spelled_cost(line).and_then(|spelled| spelled.parse().ok());
     let object = JsonObject::parse(line, "log line")?;
-    Ok(Line { head: None, whole: OnceLock::from(object), cost_usd })
+    let places = find_fields(&object);
+    Ok(Line { head: None, whole: OnceLock::from(object), places, cost_usd })
+}
+
+/// Finds the value of each field among the nodes of a line. The last member of a name counts. A field that is
+/// missing or `null` has the place 0.
+fn find_fields(object: &JsonObject<'_>) -> [u32; FIELDS.len()] {
+    let mut places = [0; FIELDS.len()];
+    for (name, place) in object.member_places() {
+        if let Some(field) = field_named(name) {
+            let is_null = object.value_at(place).is_none_or(Json::is_null);
+            // A line has at most 64 MiB.
+            places[field] = if is_null { 0 } else { u32::try_from(place).unwrap_or(0) };
+        }
+    }
+    places
 }
 
 const COST_USD: usize = field_index("cost_usd");
@@ -62,11 +77,13 @@ const INSTANCE: usize = field_index("instance");
 const EVENT_TYPE: usize = field_index("event_type");
 const TIMESTAMP: usize = field_index("timestamp");
 
-/// Finds the last number under this name in the object itself, as it is spelled. If `line` is not
-/// JSON, the result means nothing and is not used.
-fn find_spelled_number<'l>(line: &'l [u8], name: &[u8]) -> Option<&'l str> {
+/// Finds the last cost in the object itself, as it is spelled. If `line` is not JSON, the result means nothing
+/// and is not used.
+fn find_spelled_cost(line: &[u8]) -> Option<&str> {
+    static COST_NAME: LazyLock<memmem::Finder<'static>> =
+        LazyLock::new(|| memmem::Finder::new("cost_usd"));
     // Most lines have none.
-    memmem::find(line, name)?;
+    COST_NAME.find(line)?;
     let (mut depth, mut at, mut found) = (0_usize, 0, None);
     while let Some(byte) = line.get(at) {
         at += 1;
@@ -76,7 +93,7 @@ fn find_spelled_number<'l>(line: &'l [u8], name: &[u8]) -> Option<&'l str> {
             b'"' => {
                 let text = string_before_quote(&line[at..]);
                 at += text.len() + 1;
-                if depth == 1 && text == name {
+                if depth == 1 && text == b"cost_usd" {
                     found = number_after_colon(line.get(at..)?).or(found);
                 }
             }
@@ -114,6 +131,8 @@ pub struct Line<'a> {
     /// somebody asks for that.
     head: Option<Head<'a>>,
     whole: OnceLock<JsonObject<'a>>,
+    /// Where the fields of a line are that was parsed as a whole.
+    places: [u32; FIELDS.len()],
     /// As it is spelled in a line that was parsed as a whole; the tape has the nearest `f64`.
     cost_usd: Option<Usd>,
 }
@@ -126,7 +145,8 @@ impl<'a> Line<'a> {
     }
 
     fn of_places(line: &'a mut [u8], places: FieldPlaces) -> Self {
-        Self { head: Some(Head::of(line, places)), whole: OnceLock::new(), cost_usd: None }
+        let head = Some(Head::of(line, places));
+        Self { head, whole: OnceLock::new(), places: [0; FIELDS.len()], cost_usd: None }
     }
 
     /// Whether the line has its fields in the order of the schema, so that it was not parsed as a whole.
@@ -140,12 +160,9 @@ impl<'a> Line<'a> {
         self.whole.get_or_init(whole).json()
     }
 
-    /// A top-level member that is not `null`.
-    pub(crate) fn field(&self, name: &str) -> Option<Json<'_>> {
-        match &self.head {
-            Some(head) => head.field(FIELDS.iter().position(|field| field.name == name)?),
-            None => self.json().get(name).filter(|json| !json.is_null()),
-        }
+    /// A field of the schema as the line has it, whatever its type. `None` if it is not there or `null`.
+    pub fn field(&self, name: &str) -> Option<Json<'_>> {
+        self.field_at(field_named(name)?)
     }
 
     /// A field of the schema, by its place in it, if it is not `null`.
@@ -153,7 +170,10 @@ impl<'a> Line<'a> {
     pub(crate) fn field_at(&self, at: usize) -> Option<Json<'_>> {
         match &self.head {
             Some(head) => head.field(at),
-            None => self.field(FIELDS[at].name),
+            None => match self.places[at] {
+                0 => None,
+                place => self.whole.get()?.value_at(place as usize),
+            },
         }
     }
 
@@ -251,9 +271,8 @@ impl<'a> Line<'a> {
     pub fn extra(&self) -> impl Iterator<Item = (&str, Json<'_>)> {
         // A line in the order of the schema has no other members.
         let json = self.head.is_none().then(|| self.json());
-        json.into_iter().flat_map(Json::members).filter(|(name, json)| {
-            !json.is_null() && FIELDS.iter().all(|field| field.name != *name)
-        })
+        let members = json.into_iter().flat_map(Json::members);
+        members.filter(|(name, json)| !json.is_null() && field_named(name).is_none())
     }
 
     /// Whether the line is an event that readers and `record` accept: the required fields are
