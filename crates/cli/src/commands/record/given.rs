@@ -18,13 +18,13 @@ impl MendedLine {
         let mut mended = None::<Self>;
         let mut at = 0;
         while let Some(&byte) = line.get(at) {
-            let length = match byte {
-                b'"' => string_length(&line[at..]),
-                b'-' | b'0'..=b'9' | b'N' | b'I' => token_length(&line[at..]),
-                _ => 1,
+            let (length, may_be_number) = match byte {
+                b'"' => (string_length(&line[at..]), false),
+                b'-' | b'0'..=b'9' | b'N' | b'I' => (token_length(&line[at..]), true),
+                _ => (1, false),
             };
             let token = &line[at..at + length];
-            if is_beyond_json(token) {
+            if may_be_number && is_beyond_json(token) {
                 let before = || Self { bytes: line[..at].to_vec(), quotes: Vec::new() };
                 mended.get_or_insert_with(before).push_quoted(token);
             } else if let Some(mended) = &mut mended {
@@ -57,10 +57,9 @@ impl MendedLine {
 fn string_length(text: &[u8]) -> usize {
     let mut at = 1;
     loop {
-        match text.get(at) {
-            Some(b'"') => return at + 1,
-            Some(b'\\') => at = (at + 2).min(text.len()),
-            Some(_) => at += 1,
+        match memchr::memchr2(b'"', b'\\', &text[at..]) {
+            Some(ahead) if text[at + ahead] == b'"' => return at + ahead + 1,
+            Some(ahead) => at = (at + ahead + 2).min(text.len()),
             None => return text.len(),
         }
     }
@@ -73,6 +72,12 @@ fn token_length(text: &[u8]) -> usize {
 }
 
 fn is_beyond_json(token: &[u8]) -> bool {
+    // So many digits are held by 64 bits, and without an exponent no fraction is infinite.
+    const DIGITS_HELD: usize = 18;
+    let is_digit = |byte: &u8| byte.is_ascii_digit() || *byte == b'.';
+    if token.len() <= DIGITS_HELD && token[1..].iter().all(is_digit) {
+        return false;
+    }
     let Ok(token) = str::from_utf8(token) else { return false };
     let is_number = |begin: u8| begin == b'-' || begin.is_ascii_digit();
     match token.as_bytes() {
@@ -92,13 +97,13 @@ fn is_beyond_json(token: &[u8]) -> bool {
 
 /// The status of a line, whatever its case.
 pub(super) fn given_status(line: &Line<'_>) -> Option<Status> {
-    let name = line.json().get("status")?.as_str()?;
+    let name = line.field("status")?.as_str()?;
     Status::ALL.into_iter().find(|status| status.name().eq_ignore_ascii_case(name))
 }
 
 /// A count of a line: a whole number, also if it is written as `5.0`.
 pub(super) fn given_count(line: &Line<'_>, name: &str) -> Option<u64> {
-    let json = line.json().get(name)?;
+    let json = line.field(name)?;
     let is_whole = |number: &f64| number.fract() == 0.0 && (0.0..1e15).contains(number);
     json.as_u64().or_else(|| json.as_f64().filter(is_whole).map(|number| number as u64))
 }
@@ -106,7 +111,7 @@ pub(super) fn given_count(line: &Line<'_>, name: &str) -> Option<u64> {
 /// Whether a field has one of the texts of [`MendedLine`] for a number that is none. It then counts
 /// as absent.
 pub(super) fn is_no_number(line: &Line<'_>, name: &str) -> bool {
-    let text = line.json().get(name).and_then(Json::as_str);
+    let text = line.field(name).and_then(Json::as_str);
     matches!(text, Some("NaN" | "Infinity" | "-Infinity"))
 }
 
@@ -114,7 +119,7 @@ pub(super) fn is_no_number(line: &Line<'_>, name: &str) -> bool {
 /// offset, which is UTC, or a number of seconds, milliseconds, microseconds or nanoseconds since
 /// the epoch, by its size.
 pub(super) fn given_timestamp(line: &Line<'_>) -> Option<i64> {
-    let json = line.json().get("timestamp")?;
+    let json = line.field("timestamp")?;
     line.timestamp().or_else(|| naive_timestamp(json)).or_else(|| epoch_timestamp(json))
 }
 
