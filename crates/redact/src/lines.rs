@@ -19,6 +19,10 @@ impl PrivateKeyLines {
     /// Returns whether this line is inside a private key that began on an earlier line. Pass every
     /// line in order. A key ends with its last line, or before a line that cannot be part of a key.
     pub fn is_inside(&mut self, line: &str) -> bool {
+        // Most lines.
+        if !self.is_open && memchr::memmem::find(line.as_bytes(), b"-----BEGIN ").is_none() {
+            return false;
+        }
         let line = line.trim();
         let end = line.rfind("-----END ");
         let begin = line.rfind("-----BEGIN ").filter(|&begin| {

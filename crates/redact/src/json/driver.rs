@@ -9,6 +9,7 @@ use super::edits::{Edit, add_raw_edits, apply_edits, gaps_between_edits};
 use super::nested::{NestedEdits, find_nested_edits};
 use super::spelling::{SpellingOffsets, decode_json_spelling, escape_json_spelling};
 use super::tokens::{JsonParser, JsonToken, MalformedJson, Quoted};
+use crate::bytes::may_begin_json;
 use crate::key_numbers::{KeyNumbers, write_numbered_placeholder};
 use crate::keys::MANIFEST_KIND;
 use crate::looks::has_secret_form;
@@ -110,7 +111,10 @@ impl<'a> JsonDriver<'a> {
             level.is_read_ahead = true;
         }
         self.slot = level.frame.member(self.sanitizer, text);
-        if self.sanitizer.leaves(level.frame.place(), text) {
+        let is_spelled_plainly = self.depth == 0 || !key.escaped;
+        if self.slot.has_plain_key() && is_spelled_plainly
+            || self.sanitizer.leaves(level.frame.place(), text)
+        {
             return Ok(());
         }
         let (mut spot, edits) = (SpellingOffsets::new(raw), &mut self.edits);
@@ -315,6 +319,16 @@ impl<'a> JsonDriver<'a> {
         let takes_note = slot.takes_note(text);
         if takes_note && let Some(level) = self.levels.last_mut() {
             level.frame.note(slot.note_of(self.sanitizer, text));
+        }
+        // Most texts.
+        if (self.depth == 0 || !string.escaped)
+            && !may_begin_json(text)
+            && self.sanitizer.find(text).is_none()
+        {
+            if takes_note {
+                self.redact_unnamed();
+            }
+            return;
         }
         let nested = find_nested_edits(self.sanitizer, text, self.depth + 1, self.counts);
         let NestedEdits { edits, is_json } = nested.unwrap_or_else(|| {

@@ -66,10 +66,14 @@ pub(super) fn decode_json_spelling<'t>(
     }
     scratch.clear();
     let mut rest = raw;
-    while let Some((c, length)) = first_char_of_spelling(rest) {
+    while let Some(plain) = memchr::memchr(b'\\', rest.as_bytes()) {
+        let (before, escape) = rest.split_at(plain);
+        scratch.push_str(before);
+        let Some((c, length)) = first_char_of_spelling(escape) else { break };
         scratch.push(c);
-        rest = &rest[length..];
+        rest = &escape[length..];
     }
+    scratch.push_str(rest);
     scratch
 }
 

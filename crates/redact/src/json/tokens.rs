@@ -180,6 +180,7 @@ impl<'t> JsonParser<'t> {
         self.expect_byte(b'"')?;
         let (start, mut escaped) = (self.at, false);
         loop {
+            self.at += plain_length(&self.text[self.at..]);
             match self.peek().ok_or(MalformedJson)? {
                 b'"' => break,
                 b'\\' => {
@@ -216,6 +217,26 @@ impl<'t> JsonParser<'t> {
     fn peek(&self) -> Option<u8> {
         self.text.get(self.at).copied()
     }
+}
+
+/// Returns how many bytes are before the first quote, backslash or control character. If that is among the last
+/// seven bytes, it may return less.
+#[inline]
+fn plain_length(text: &[u8]) -> usize {
+    const EACH: u64 = u64::MAX / 0xFF;
+    const HIGH: u64 = EACH * 0x80;
+    let (words, _) = text.as_chunks::<8>();
+    for (number, word) in words.iter().enumerate() {
+        let bytes = u64::from_le_bytes(*word);
+        // The highest bit of each byte below a limit. Bytes above the first one of these may have it too.
+        let below = |bytes: u64, limit: u64| bytes.wrapping_sub(EACH * limit) & !bytes & HIGH;
+        let is = |byte: u8| below(bytes ^ EACH * u64::from(byte), 1);
+        let special = below(bytes, 0x20) | is(b'"') | is(b'\\');
+        if special != 0 {
+            return 8 * number + special.trailing_zeros() as usize / 8;
+        }
+    }
+    8 * words.len()
 }
 
 /// What an escape sequence spells.
