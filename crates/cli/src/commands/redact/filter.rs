@@ -196,12 +196,13 @@ impl RedactFilter {
     }
 
     fn decode_utf8<'l>(&mut self, line: &'l [u8]) -> Cow<'l, str> {
-        let text = String::from_utf8_lossy(line);
-        if let Cow::Owned(_) = text {
-            let invalid = line.utf8_chunks().filter(|chunk| !chunk.invalid().is_empty()).count();
-            self.invalid += invalid as u64;
+        // It is several times faster than to look for what is invalid.
+        if let Ok(text) = str::from_utf8(line) {
+            return Cow::Borrowed(text);
         }
-        text
+        let invalid = line.utf8_chunks().filter(|chunk| !chunk.invalid().is_empty()).count();
+        self.invalid += invalid as u64;
+        String::from_utf8_lossy(line)
     }
 }
 
