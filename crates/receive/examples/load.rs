@@ -1,15 +1,17 @@
 //! Measures how many events a second a receiver takes on loopback.
 //!
 //! ```text
-//! cargo run --release -p llm-audit-receive --example load -- [SECONDS] [CONNECTIONS]
+//! cargo run --release -p llm-audit-receive --example load -- [SECONDS] [CONNECTIONS] [COMMAND...]
 //! ```
 //!
-//! The receiver is a process of its own. Each connection sends batches of 512 log records with the shape of a coding
+//! The receiver is a process of its own, which the command starts if there is one. `20 1 valgrind --tool=callgrind` counts
+//! its instructions. Each connection sends batches of 512 log records with the shape of a coding
 //! agent's, in protobuf without gzip, and waits for each acknowledgement. Every batch differs, so none counts as sent
 //! again. In the end the log must have every event.
 #![allow(clippy::print_stdout, reason = "it is a program")]
 
 use std::error::Error;
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -38,7 +40,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         seconds => {
             let seconds = seconds.map_or(Ok(10), str::parse)?;
             let connections = args.next().map_or(Ok(8), |text| text.parse())?;
-            measure(Duration::from_secs(seconds), connections)
+            let command: Vec<String> = args.collect();
+            measure(Duration::from_secs(seconds), connections, &command)
         }
     }
 }
@@ -54,9 +57,12 @@ fn serve(folder: &str) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn measure(lasting: Duration, connections: u64) -> Result<(), Box<dyn Error>> {
+fn measure(lasting: Duration, connections: u64, command: &[String]) -> Result<(), Box<dyn Error>> {
     let folder = tempfile::tempdir()?;
-    let mut server = Command::new(env::current_exe()?)
+    let program = env::current_exe()?;
+    let mut words = command.iter().map(OsStr::new).chain([program.as_os_str()]);
+    let mut server = Command::new(words.next().unwrap_or_default())
+        .args(words)
         .arg("serve")
         .arg(folder.path())
         .stdout(Stdio::piped())
