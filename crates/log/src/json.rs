@@ -43,7 +43,9 @@ impl<'a> JsonObject<'a> {
 
     /// An object of these members, none of which is a list or an object.
     pub fn from_members(members: impl IntoIterator<Item = (&'a str, Json<'a>)>) -> Self {
-        let mut nodes = vec![Node::Object { len: 0, count: 0 }];
+        let members = members.into_iter();
+        let mut nodes = Vec::with_capacity(1 + 2 * members.size_hint().0);
+        nodes.push(Node::Object { len: 0, count: 0 });
         for (name, value) in members {
             nodes.extend([Node::String(name), value.first]);
         }
@@ -173,17 +175,21 @@ impl<'a> Json<'a> {
     /// The value that begins `nodes`.
     fn from_nodes(nodes: &'a [Node<'a>]) -> Option<Self> {
         let (first, inside) = nodes.split_first()?;
-        let count = match first {
-            Node::Object { count, .. } | Node::Array { count, .. } => *count,
-            Node::String(_) | Node::Static(_) => 0,
-        };
-        Some(Self { first: *first, inside: inside.get(..count)? })
+        Some(Self { first: *first, inside: inside.get(..count_inside(first))? })
     }
 
     /// The member of this name, of an object. If there are several, it is the last one, as in most
     /// parsers.
     pub fn get(self, name: &str) -> Option<Json<'a>> {
-        self.members().filter(|(member, _)| *member == name).last().map(|(_, value)| value)
+        // Values are made of nothing but the member that is found: a provider's usage is asked for a hundred names.
+        let (mut rest, mut found) = (self.members().rest, None);
+        while let [Node::String(member), value @ ..] = rest {
+            if *member == name {
+                found = Some(value);
+            }
+            rest = value.get(1 + value.first().map_or(0, count_inside)..)?;
+        }
+        Json::from_nodes(found?)
     }
 
     /// The members of an object in their order; nothing for any other value.
@@ -276,6 +282,15 @@ macro_rules! from_static {
 }
 
 from_static!(bool => Bool, u64 => U64, f64 => F64);
+
+/// Returns how many nodes are in the value that begins with this one.
+#[inline]
+fn count_inside(first: &Node<'_>) -> usize {
+    match first {
+        Node::Object { count, .. } | Node::Array { count, .. } => *count,
+        Node::String(_) | Node::Static(_) => 0,
+    }
+}
 
 /// A string without escapes, or a number from 0.
 pub(crate) fn node_of_spelled(text: &[u8]) -> Option<Node<'_>> {
