@@ -25,14 +25,20 @@ impl<'a> UsageObject<'a> {
 
     /// Reports whether one of these members exists and is not null.
     pub(super) fn has(&self, names: &[&str]) -> bool {
-        names.iter().any(|name| self.json.get(name).is_some_and(|json| !json.is_null()))
+        // One walk over the members, which are few, and not one for each name.
+        let is_there = |name: &str| self.json.get(name).is_some_and(|json| !json.is_null());
+        self.json.members().any(|(member, _)| names.contains(&member) && is_there(member))
     }
 
     /// Returns a whole number from 0 on, even if it is written as `12.0` or `"12"`.
     pub(super) fn count(&self, json: Json<'_>) -> Option<u64> {
-        let is_absurd = read_number(json).is_some_and(|number| number > TOKENS_MAX as f64);
+        let count = read_whole_number(json);
+        let is_absurd = match count {
+            Some(count) => count > TOKENS_MAX,
+            None => read_number(json).is_some_and(|number| number > TOKENS_MAX as f64),
+        };
         self.is_absurd.set(self.is_absurd.get() || is_absurd);
-        read_whole_number(json)
+        count
     }
 
     /// Returns the first of these members that is a number.

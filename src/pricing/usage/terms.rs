@@ -62,10 +62,10 @@ fn is_batch(json: Json<'_>) -> bool {
     let has_object = |name| json.get(name).is_some_and(Json::is_object);
     let has_inner = |outer, inner| json.get(outer).and_then(|json| json.get(inner)).is_some();
     // Other programs may write a `key` beside an answer, but not it alone.
-    let is_pair = json.members().count() == 2;
+    let is_pair = || json.members().count() == 2;
     json.get("object").and_then(Json::as_str) == Some("batch")
         || has("custom_id") && (has_inner("response", "body") || has_inner("result", "message"))
-        || has("key") && has_inner("response", "usageMetadata") && is_pair
+        || has("key") && has_inner("response", "usageMetadata") && is_pair()
         || has("processed_time") && has("request") && has_object("response")
         || has("recordId") && has_object("modelOutput")
 }
