@@ -71,23 +71,11 @@ impl Survey {
             return Err(malformed("messages are nested too deeply"));
         }
         while !body.is_empty() {
-            let (field, wire_type) = decode_key(&mut body)?;
-            let length = match wire_type {
-                WireType::Varint => decode_varint(&mut body).map(|_| 0)?,
-                WireType::SixtyFourBit => 8,
-                WireType::ThirtyTwoBit => 4,
-                WireType::LengthDelimited => decode_varint(&mut body)?,
-                // The fields of a group follow. prost knows where it ends.
-                WireType::StartGroup | WireType::EndGroup => 0,
-            };
-            let length = usize::try_from(length).ok().filter(|length| *length <= body.len());
-            let (inner, rest) = body.split_at(length.ok_or_else(|| malformed("it is cut short"))?);
-            body = rest;
-            if let Some(member) =
-                node.member(field).filter(|_| wire_type == WireType::LengthDelimited)
-            {
+            let (field, content) = take_field(&mut body)?;
+            let Some(content) = content else { continue };
+            if let Some(member) = node.member(field) {
                 self.count(member);
-                self.walk(member, inner, depth + 1)?;
+                self.walk(member, content, depth + 1)?;
             }
         }
         Ok(())
@@ -96,6 +84,48 @@ impl Survey {
     fn count(&mut self, node: Node) {
         self.records += u64::from(node.is_record());
         self.bytes = self.bytes.saturating_add(node.size());
+    }
+}
+
+/// Takes the first field off a message: its number, and its content if it is a message, a text or bytes.
+#[inline]
+fn take_field<'b>(body: &mut &'b [u8]) -> Result<(u32, Option<&'b [u8]>), DecodeError> {
+    let (field, wire_type) = take_key(body)?;
+    let length = match wire_type {
+        WireType::Varint => decode_varint(body).map(|_| 0)?,
+        WireType::SixtyFourBit => 8,
+        WireType::ThirtyTwoBit => 4,
+        WireType::LengthDelimited => take_length(body)?,
+        // The fields of a group follow. prost knows where it ends.
+        WireType::StartGroup | WireType::EndGroup => 0,
+    };
+    let length = usize::try_from(length).ok();
+    let content = length.and_then(|length| body.split_off(..length));
+    let content = content.ok_or_else(|| malformed("it is cut short"))?;
+    Ok((field, (wire_type == WireType::LengthDelimited).then_some(content)))
+}
+
+/// Takes a key, which has one byte if the number of the field is below 16.
+#[inline]
+fn take_key(body: &mut &[u8]) -> Result<(u32, WireType), DecodeError> {
+    match **body {
+        [key @ 0x08..0x80, ref rest @ ..] => {
+            *body = rest;
+            Ok((u32::from(key >> 3), WireType::try_from(u64::from(key & 7))?))
+        }
+        _ => decode_key(body),
+    }
+}
+
+/// Takes a length, which has one byte if it is below 128.
+#[inline]
+fn take_length(body: &mut &[u8]) -> Result<u64, DecodeError> {
+    match **body {
+        [length @ ..0x80, ref rest @ ..] => {
+            *body = rest;
+            Ok(length.into())
+        }
+        _ => decode_varint(body),
     }
 }
 
