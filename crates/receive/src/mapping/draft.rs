@@ -14,7 +14,7 @@ use super::ReceivedEvent;
 use super::messages::Messages;
 use super::origin::Origin;
 use super::presets::EventShape;
-use super::table::{Place, Table, To};
+use super::table::{Table, To};
 use super::value::{
     bool_of, content_of, cost_of, count_json_of, count_of, json_of, latency_of, number_json_of,
     text_of,
@@ -48,7 +48,7 @@ pub(super) struct Draft {
     pub(super) request_model: Option<String>,
     pub(super) response_model: Option<String>,
     /// Counts under their providers' names.
-    pub(super) tokens: Map<String, Value>,
+    pub(super) tokens: Vec<(&'static str, Value)>,
     cost: Option<String>,
     latency_ms: Option<f64>,
     pub(super) succeeded: Option<bool>,
@@ -72,19 +72,19 @@ impl Draft {
     }
 
     /// Reads the attributes of a record. If several have the same place, the first in the table counts.
-    pub(super) fn read(&mut self, attributes: Vec<KeyValue>, table: &Table) {
+    pub(super) fn read(&mut self, mut attributes: Vec<KeyValue>, table: &Table) {
         let mut known = Vec::with_capacity(attributes.len());
-        for KeyValue { key, value, .. } in attributes {
-            let value = json_of(value);
-            match table.find(&key) {
-                Some(place) => known.push((place, key, value)),
-                None => self.keep(key, value),
+        for (index, attribute) in attributes.iter_mut().enumerate() {
+            match table.rank(&attribute.key) {
+                Some(rank) => known.push((rank, index)),
+                None => self.keep(mem::take(&mut attribute.key), json_of(attribute.value.take())),
             }
         }
-        known.sort_by_key(|(place, ..)| place.rank);
-        for (Place { to, .. }, key, value) in known {
-            if let Some(rest) = self.put(to, value) {
-                self.keep(key, rest);
+        known.sort_unstable();
+        for (rank, index) in known {
+            let KeyValue { key, value, .. } = &mut attributes[index];
+            if let Some(rest) = self.put(table.place(rank), json_of(value.take())) {
+                self.keep(mem::take(key), rest);
             }
         }
     }
@@ -107,7 +107,13 @@ impl Draft {
             To::ErrorMessage => fill_text(&mut self.error_message, value),
             To::Traceback => fill_text(&mut self.traceback, value),
             To::Sequence => fill(&mut self.sequence, value, count_of),
-            To::Tokens(name) => insert(&mut self.tokens, name, value),
+            To::Tokens(name) => match self.tokens.iter().find(|(other, _)| *other == name) {
+                Some((_, other)) => (*other != value).then_some(value),
+                None => {
+                    self.tokens.push((name, value));
+                    None
+                }
+            },
             To::Data(name) => insert(&mut self.data, name, value),
             To::Number(name) => match number_json_of(&value) {
                 Some(number) => insert(&mut self.data, name, number).map(|_| value),
@@ -284,10 +290,11 @@ impl Draft {
         }
         // Embeddings have no output.
         let operation = self.operation.as_deref().map(|name| (OPERATION[0], name.into()));
-        let counts = self.tokens.iter().map(|(name, value)| (&**name, count_json_of(value)));
+        let counts = self.tokens.iter().map(|(name, value)| (*name, count_json_of(value)));
         let usage = Usage::from_counts(counts.chain(operation));
         if usage.is_none() {
-            self.attributes.append(&mut self.tokens);
+            let counts = self.tokens.drain(..).map(|(name, value)| (name.to_owned(), value));
+            self.attributes.extend(counts);
             let operation = self.operation.as_deref().map(Value::from);
             self.attributes.extend(operation.map(|name| (OPERATION[0].to_owned(), name)));
         }

@@ -10,7 +10,7 @@ use super::draft::Draft;
 use super::log_record::message_member;
 use super::origin::Origin;
 use super::presets::{Sender, Signal, judgement_of};
-use super::table::{Place, Table, To};
+use super::table::{Table, To};
 use super::value::{micros_of, object_of, span_id_of, text_of, trace_id_of};
 use super::{Mapper, ReceivedEvent, own};
 
@@ -94,7 +94,8 @@ pub(super) fn note_caller(span: &Span, origin: &Origin, mapper: &Mapper) {
     let ids = (trace_id_of(&span.trace_id), span_id_of(&span.parent_span_id));
     let (Some(trace), Some(parent)) = ids else { return };
     let table = Sender::of(origin, &span.name).table;
-    let is_count = |key: &str| matches!(table.find(key), Some(Place { to: To::Tokens(_), .. }));
+    let place = |key: &str| table.rank(key).map(|rank| table.place(rank));
+    let is_count = |key: &str| matches!(place(key), Some(To::Tokens(_)));
     let mut names = span.attributes.iter().map(|attribute| &*attribute.key);
     if names.any(|key| key.contains("token") && is_count(key)) {
         mapper.memory().callers.insert((trace, parent), ());

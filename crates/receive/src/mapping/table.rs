@@ -67,29 +67,31 @@ pub(super) const fn row(names: AttributeNames, to: To) -> Row {
 /// Rows by the names of their attributes.
 #[derive(Debug)]
 pub(super) struct Table {
-    /// Its keys are ours, so nobody can make them collide, and a fast hash will do.
-    by_name: HashMap<&'static str, Place, FixedState>,
-}
-
-/// The rank of a name among all of its table, and where it goes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
-    pub(super) rank: u16,
-    pub(super) to: To,
+    /// The rank of each name among all. The names are ours, so nobody can make them collide, and a fast hash will do.
+    ranks: HashMap<&'static str, u16, FixedState>,
+    /// Where each name goes, by its rank.
+    places: Vec<To>,
 }
 
 impl Table {
     /// Returns the table of these rows. A name of an earlier row hides the same name of a later one.
     pub(super) fn new<'r>(rows: impl Iterator<Item = &'r Row>) -> Self {
         let names = rows.flat_map(|row| row.names.iter().map(|name| (*name, row.to)));
-        let mut by_name = HashMap::default();
+        let (mut ranks, mut places) = (HashMap::default(), Vec::new());
         for (rank, (name, to)) in (0..).zip(names) {
-            by_name.entry(name).or_insert(Place { rank, to });
+            ranks.entry(name).or_insert(rank);
+            places.push(to);
         }
-        Self { by_name }
+        Self { ranks, places }
     }
 
-    pub(super) fn find(&self, name: &str) -> Option<Place> {
-        self.by_name.get(name).copied()
+    /// Returns the rank of a name: of two names for the same place, that with the lower one counts.
+    pub(super) fn rank(&self, name: &str) -> Option<u16> {
+        self.ranks.get(name).copied()
+    }
+
+    /// Returns where the name of this rank goes.
+    pub(super) fn place(&self, rank: u16) -> To {
+        self.places[usize::from(rank)]
     }
 }
