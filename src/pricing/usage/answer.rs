@@ -143,15 +143,11 @@ impl ProviderAnswer {
         }
     }
 
-    /// Reads an object that is the usage itself.
-    pub(crate) fn of_counts(counts: Json<'_>) -> Self {
-        let mut found = Self::default();
-        if let Some(usage) = read_usage(counts) {
-            found.usage = Some(PriceTerms::default().apply(usage, counts));
-            found.is_of_attributes = has_token_attributes(counts);
-        }
-        found.finish();
-        found
+    /// Reads the usage in an object that is nothing else.
+    pub(crate) fn usage_of_counts(counts: Json<'_>) -> Option<Usage> {
+        let usage = read_usage(counts)?;
+        let is_call = !usage.lacks_output || has_token_attributes(counts);
+        is_call.then(|| PriceTerms::default().apply(usage, counts))
     }
 
     fn read_text(&mut self, mut text: Vec<u8>, deeper: usize) -> Option<()> {

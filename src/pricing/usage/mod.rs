@@ -210,7 +210,7 @@ impl Usage {
     /// ```
     pub fn from_counts<'a>(counts: impl IntoIterator<Item = (&'a str, Json<'a>)>) -> Option<Self> {
         let counts = JsonObject::from_members(counts);
-        ProviderAnswer::of_counts(counts.json()).usage
+        ProviderAnswer::usage_of_counts(counts.json())
     }
 
     /// Returns the same usage with every part cut to fit into its whole, whatever the caller filled

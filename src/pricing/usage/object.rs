@@ -10,12 +10,20 @@ pub(crate) const TOKENS_MAX: u64 = 1_000_000_000_000;
 /// A usage object, and whether one of the counts that were read is absurd.
 pub(super) struct UsageObject<'a> {
     pub(super) json: Json<'a>,
+    /// A bit for each length of its members' names. Most names that are asked for have another one.
+    lengths: u64,
     is_absurd: Cell<bool>,
 }
 
 impl<'a> UsageObject<'a> {
     pub(super) fn new(json: Json<'a>) -> Self {
-        Self { json, is_absurd: Cell::new(false) }
+        let lengths = json.members().fold(0, |all, (name, _)| all | length_bit(name));
+        Self { json, lengths, is_absurd: Cell::new(false) }
+    }
+
+    /// Returns the member of this name.
+    pub(super) fn get(&self, name: &str) -> Option<Json<'a>> {
+        if self.lengths & length_bit(name) == 0 { None } else { self.json.get(name) }
     }
 
     /// Reports whether a count that was read is over [`TOKENS_MAX`].
@@ -25,9 +33,7 @@ impl<'a> UsageObject<'a> {
 
     /// Reports whether one of these members exists and is not null.
     pub(super) fn has(&self, names: &[&str]) -> bool {
-        // One walk over the members, which are few, and not one for each name.
-        let is_there = |name: &str| self.json.get(name).is_some_and(|json| !json.is_null());
-        self.json.members().any(|(member, _)| names.contains(&member) && is_there(member))
+        names.iter().any(|name| self.get(name).is_some_and(|json| !json.is_null()))
     }
 
     /// Returns a whole number from 0 on, even if it is written as `12.0` or `"12"`.
@@ -43,23 +49,27 @@ impl<'a> UsageObject<'a> {
 
     /// Returns the first of these members that is a number.
     pub(super) fn first(&self, names: &[&str]) -> Option<u64> {
-        names.iter().find_map(|name| self.count(self.json.get(name)?))
+        names.iter().find_map(|name| self.count(self.get(name)?))
     }
 
     /// Returns a part: the first of these members that is not zero, or 0.
     pub(super) fn part(&self, names: &[&str]) -> u64 {
-        self.part_of(self.json, names)
+        self.first_part(names.iter().filter_map(|name| self.get(name)))
     }
 
     /// Returns a part of an object inside the usage.
     pub(super) fn part_of(&self, json: Json<'_>, names: &[&str]) -> u64 {
-        let counts = names.iter().filter_map(|name| self.count(json.get(name)?));
-        counts.into_iter().find(|count| *count > 0).unwrap_or(0)
+        self.first_part(names.iter().filter_map(|name| json.get(name)))
+    }
+
+    fn first_part<'j>(&self, places: impl Iterator<Item = Json<'j>>) -> u64 {
+        let mut counts = places.filter_map(|place| self.count(place));
+        counts.find(|count| *count > 0).unwrap_or(0)
     }
 
     /// Returns a part inside an object of details, which may have any of these names.
     pub(super) fn detail(&self, objects: &[&str], names: &[&str]) -> u64 {
-        let details = objects.iter().filter_map(|object| self.json.get(object));
+        let details = objects.iter().filter_map(|object| self.get(object));
         details.map(|details| self.part_of(details, names)).find(|count| *count > 0).unwrap_or(0)
     }
 
@@ -74,7 +84,7 @@ impl<'a> UsageObject<'a> {
     pub(super) fn total(&self, names: &[&str]) -> Result<Option<u64>, NotACount> {
         let mut total = None;
         for name in names {
-            let Some(given) = self.json.get(name) else { continue };
+            let Some(given) = self.get(name) else { continue };
             let given = if given.is_object() { given.get("total") } else { Some(given) };
             let Some(given) = given.filter(|given| !given.is_null()) else { continue };
             let count = self.count(given).ok_or(NotACount)?;
@@ -82,6 +92,10 @@ impl<'a> UsageObject<'a> {
         }
         Ok(total)
     }
+}
+
+fn length_bit(name: &str) -> u64 {
+    1 << (name.len() % 64)
 }
 
 /// A total that is not a number of tokens.

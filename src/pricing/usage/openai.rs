@@ -87,7 +87,7 @@ pub(super) fn read_openai_usage(usage: &UsageObject<'_>) -> Option<Usage> {
     let (cache_write, cache_write_1h) =
         split_cache_writes(written, lifetime(usage, &SHORT), lifetime(usage, &HOUR));
     let audio_cache_read = INPUT_DETAILS.iter().find_map(|name| {
-        let cached = usage.json.get(name)?.get("cached_tokens_details")?;
+        let cached = usage.get(name)?.get("cached_tokens_details")?;
         Some(usage.part_of(cached, &AUDIO))
     });
     let is_embedding = usage.has(&["prompt_eval_count"]);
@@ -121,7 +121,7 @@ fn sum_of_totals(usage: &UsageObject<'_>, has_total: bool) -> Option<u64> {
 /// Returns the input that is neither cached nor written to a cache.
 fn uncached(usage: &UsageObject<'_>) -> Option<u64> {
     let details = ["inputTokenDetails", "inputTokens"];
-    let mut details = details.iter().filter_map(|name| usage.json.get(name));
+    let mut details = details.iter().filter_map(|name| usage.get(name));
     details.find_map(|details| {
         let count = ["noCacheTokens", "noCache"].iter().find_map(|name| details.get(name))?;
         usage.count(count)
@@ -129,7 +129,7 @@ fn uncached(usage: &UsageObject<'_>) -> Option<u64> {
 }
 
 fn lifetime(usage: &UsageObject<'_>, names: &[&str]) -> u64 {
-    let details = INPUT_DETAILS.iter().filter_map(|name| usage.json.get(name));
+    let details = INPUT_DETAILS.iter().filter_map(|name| usage.get(name));
     let places = details.chain([usage.json]);
     let lifetimes = places.flat_map(|place| {
         let inner = LIFETIMES.iter().filter_map(move |name| place.get(name));

@@ -78,13 +78,13 @@ fn has_whole_anthropic_counts(usage: &UsageObject<'_>) -> bool {
 }
 
 fn has_cohere_units(usage: &UsageObject<'_>) -> bool {
-    COHERE.iter().any(|name| usage.json.get(name).is_some_and(Json::is_object))
+    COHERE.iter().any(|name| usage.get(name).is_some_and(Json::is_object))
 }
 
 /// Reads `meta` or `usage` of Cohere: the billed units, or all tokens if there are none. Cached
 /// tokens are part of all tokens and are not billed separately.
 fn read_cohere_usage(usage: &UsageObject<'_>) -> Option<Usage> {
-    let mut units = COHERE.iter().filter_map(|name| usage.json.get(name));
+    let mut units = COHERE.iter().filter_map(|name| usage.get(name));
     let units = UsageObject::new(units.find(|units| units.is_object())?);
     let input = units.total(&["input_tokens"]).ok()?;
     let output = units.total(&["output_tokens"]).ok()?;
@@ -116,7 +116,7 @@ fn read_gemini_usage(usage: &UsageObject<'_>) -> Option<Usage> {
         }
     };
     let audio = |details: [&str; 2]| -> u64 {
-        let lists = details.iter().filter_map(|name| usage.json.get(name)).flat_map(Json::items);
+        let lists = details.iter().filter_map(|name| usage.get(name)).flat_map(Json::items);
         let audio = lists.filter(|detail| {
             let modality = detail.get("modality").and_then(Json::as_str);
             modality.is_some_and(|modality| modality.eq_ignore_ascii_case("audio"))
@@ -149,7 +149,7 @@ fn read_bedrock_usage(usage: &UsageObject<'_>) -> Option<Usage> {
     let input = usage.total(&names).ok()?;
     let output = usage.total(&["outputTokens", "outputTokenCount"]).ok()?;
     let is_halved = input.is_none() || output.is_none();
-    let details = usage.json.get("cacheDetails").into_iter().flat_map(Json::items);
+    let details = usage.get("cacheDetails").into_iter().flat_map(Json::items);
     let hour = details.filter(|detail| detail.get("ttl").and_then(Json::as_str) == Some("1h"));
     let hour = hour.map(|detail| usage.part_of(detail, &["inputTokens"])).fold(0, add_counts);
     let whole = usage.part(&BEDROCK[2..5]);
@@ -172,7 +172,7 @@ fn read_bedrock_usage(usage: &UsageObject<'_>) -> Option<Usage> {
 /// `input_tokens`.
 fn read_anthropic_usage(usage: &UsageObject<'_>) -> Option<Usage> {
     let whole = read_anthropic_counts(usage)?;
-    let iterations = usage.json.get("iterations").into_iter().flat_map(Json::items);
+    let iterations = usage.get("iterations").into_iter().flat_map(Json::items);
     let is_compaction = |it: &Json<'_>| it.get("type").and_then(Json::as_str) == Some("compaction");
     let compactions = iterations.filter(is_compaction).map(UsageObject::new);
     let sum = compactions.fold(whole, |whole, compaction| {
@@ -182,7 +182,7 @@ fn read_anthropic_usage(usage: &UsageObject<'_>) -> Option<Usage> {
 }
 
 fn read_anthropic_counts(usage: &UsageObject<'_>) -> Option<Usage> {
-    let by_lifetime = usage.json.get("cache_creation").filter(|json| json.is_object());
+    let by_lifetime = usage.get("cache_creation").filter(|json| json.is_object());
     let lifetime = |name| by_lifetime.map_or(0, |lifetimes| usage.part_of(lifetimes, &[name]));
     let (cache_write, cache_write_1h) = split_cache_writes(
         usage.part(&["cache_creation_input_tokens"]),
