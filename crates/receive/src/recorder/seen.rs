@@ -1,10 +1,11 @@
 //! The requests that were acknowledged or are being recorded, so that a retried one is not recorded twice.
 
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use siphasher::sip128::{Hash128, Hasher128, SipHasher13};
 use tokio::sync::oneshot;
 
 use super::Outcome;
@@ -17,23 +18,37 @@ const REQUESTS_MAX: usize = 4_096;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct BodyKey([u64; 2]);
 
-/// Hashes bodies with two keys that no client knows, so that nobody can make two bodies that count as one.
-#[derive(Debug, Default)]
+/// Hashes bodies with a key that no client knows, so that nobody can make two bodies that count as one.
+#[derive(Debug)]
 pub(crate) struct BodyHasher {
-    states: [RandomState; 2],
+    /// Has its key, and nothing to hash yet.
+    keyed: SipHasher13,
     unique: AtomicU64,
+}
+
+impl Default for BodyHasher {
+    fn default() -> Self {
+        let random = RandomState::new();
+        let keyed = SipHasher13::new_with_keys(random.hash_one(0), random.hash_one(1));
+        Self { keyed, unique: AtomicU64::default() }
+    }
 }
 
 impl BodyHasher {
     pub(crate) fn key_of(&self, signal: Signal, encoding: Encoding, body: &[u8]) -> BodyKey {
-        let is_json = encoding == Encoding::Json;
-        BodyKey([0, 1].map(|at| self.states[at].hash_one((signal, is_json, body))))
+        self.hash((signal, encoding == Encoding::Json, body))
     }
 
     /// Returns the key of a body that another one may be equal to without being the same request.
     pub(crate) fn unique_key(&self) -> BodyKey {
-        let number = self.unique.fetch_add(1, Ordering::Relaxed);
-        BodyKey([0, 1].map(|at| self.states[at].hash_one(number)))
+        self.hash(self.unique.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn hash(&self, value: impl Hash) -> BodyKey {
+        let mut hasher = self.keyed;
+        value.hash(&mut hasher);
+        let Hash128 { h1, h2 } = hasher.finish128();
+        BodyKey([h1, h2])
     }
 }
 
