@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::mem;
 
-use llm_audit::Usage;
+use llm_audit::{Usage, Usd};
 use llm_audit_log::schema::gen_ai::OPERATION;
 use llm_audit_log::schema::{EventType, Status};
 use opentelemetry_proto::tonic::common::v1::KeyValue;
@@ -49,7 +49,7 @@ pub(super) struct Draft {
     pub(super) response_model: Option<String>,
     /// Counts under their providers' names.
     pub(super) tokens: Vec<(&'static str, Value)>,
-    cost: Option<String>,
+    cost: Option<Usd>,
     latency_ms: Option<f64>,
     pub(super) succeeded: Option<bool>,
     pub(super) error_type: Option<String>,
@@ -260,7 +260,7 @@ impl Draft {
             self.data.extend(parts.map(|parts| ("usage".to_owned(), parts)));
             return;
         }
-        let cost = self.cost.take().map(Value::from);
+        let cost = self.cost.take().map(|cost| cost.to_string().into());
         let members = [
             ("tokens_input", input.map(Value::from)),
             ("tokens_output", output.map(Value::from)),

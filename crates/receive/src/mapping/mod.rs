@@ -18,7 +18,7 @@ mod value;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use llm_audit::Usage;
+use llm_audit::{Usage, Usd};
 use llm_audit_log::Recent;
 use llm_audit_log::schema::Status;
 use llm_audit_log::schema::notices::is_own_type_name;
@@ -71,8 +71,8 @@ pub struct ReceivedEvent {
     pub tokens_input: Option<u64>,
     /// Tokens, with those of reasoning.
     pub tokens_output: Option<u64>,
-    /// What it cost, as the sender's decimal text.
-    pub cost_usd: Option<String>,
+    /// What it cost.
+    pub cost_usd: Option<Usd>,
     /// The tokens of a model call that may have no cost yet. Its parts are in `data.usage`.
     pub usage: Option<Usage>,
     /// The payload.

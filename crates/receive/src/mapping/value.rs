@@ -89,11 +89,10 @@ pub(super) fn count_of(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
-/// Returns an amount of dollars as decimal text.
-pub(super) fn cost_of(value: &Value) -> Option<String> {
+/// Returns an amount of dollars, also one that is written as text.
+pub(super) fn cost_of(value: &Value) -> Option<Usd> {
     let text = value.as_str().and_then(|text| text.trim().parse().ok());
-    let cost: Option<Usd> = text.or_else(|| Usd::try_from(value.as_f64()?).ok());
-    cost.map(|cost| cost.to_string())
+    text.or_else(|| Usd::try_from(value.as_f64()?).ok())
 }
 
 /// Returns a number as JSON, also one that is written as text; `None` for anything else.

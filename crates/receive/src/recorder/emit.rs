@@ -44,7 +44,6 @@ fn system_time(micros: i64) -> Option<SystemTime> {
 
 /// Returns the cost that the sender says, or else that of the tokens.
 fn cost_of(logger: &AuditLogger, received: &ReceivedEvent) -> Option<Usd> {
-    let given = received.cost_usd.as_ref().and_then(|text| text.parse().ok());
-    let model = received.data.get("model").and_then(Value::as_str);
-    given.or_else(|| logger.calculate_cost(model?, received.usage?))
+    let model = || received.data.get("model").and_then(Value::as_str);
+    received.cost_usd.or_else(|| logger.calculate_cost(model()?, received.usage?))
 }

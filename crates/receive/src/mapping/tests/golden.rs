@@ -22,7 +22,7 @@ fn shown(event: &ReceivedEvent) -> String {
     put("latency_ms", event.latency_ms.into());
     put("tokens_input", event.tokens_input.into());
     put("tokens_output", event.tokens_output.into());
-    put("cost_usd", event.cost_usd.clone().into());
+    put("cost_usd", event.cost_usd.map(|cost| cost.to_string()).into());
     put("data", Value::Object(event.data.clone()));
     put("error", event.error.clone().map(Value::Object).into());
     shown.retain(|_, value| !value.is_null());

@@ -71,7 +71,7 @@ fn event_of(line: &Line<'_>) -> ReceivedEvent {
         latency_ms: line.latency_ms(),
         tokens_input: line.tokens_input(),
         tokens_output: line.tokens_output(),
-        cost_usd: line.cost_usd().map(|cost| cost.to_string()),
+        cost_usd: line.cost_usd(),
         usage: None,
         data,
         error: object(line.error()),
