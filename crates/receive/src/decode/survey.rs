@@ -75,7 +75,10 @@ impl Survey {
             let Some(content) = content else { continue };
             if let Some(member) = node.member(field) {
                 self.count(member);
-                self.walk(member, content, depth + 1)?;
+                // What is in a text is not a message.
+                if !matches!(member, Node::Text) {
+                    self.walk(member, content, depth + 1)?;
+                }
             }
         }
         Ok(())
@@ -189,6 +192,10 @@ impl Node {
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry_proto::tonic::common::v1::EntityRef;
+    use opentelemetry_proto::tonic::resource::v1::Resource;
+    use prost::Message;
+
     use super::*;
 
     /// A field of this number that contains `inner`.
@@ -212,6 +219,18 @@ mod tests {
         let metrics = field(1, &field(2, &field(2, &points)));
         let survey = Survey::of_protobuf(Signal::Metrics, &metrics).unwrap();
         assert_eq!((survey.records, survey.bytes), (7, metrics.len() + 512));
+    }
+
+    #[test]
+    fn the_names_in_an_entity_are_texts() {
+        let entity = EntityRef {
+            r#type: "service".to_owned(),
+            id_keys: vec!["service.name".to_owned(), "\u{7}".to_owned()],
+            ..EntityRef::default()
+        };
+        let resource = Resource { entity_refs: vec![entity], ..Resource::default() };
+        let body = field(1, &field(1, &resource.encode_to_vec()));
+        assert!(Survey::of_protobuf(Signal::Logs, &body).is_ok());
     }
 
     #[test]
