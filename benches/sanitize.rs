@@ -7,10 +7,11 @@
 mod common;
 #[path = "sanitize/linearity.rs"] // a file next to this one would be a bench of its own
 mod linearity;
+#[path = "common/sequential.rs"]
+mod sequential;
 #[path = "common/strings.rs"]
 mod strings;
 
-use std::borrow::Cow;
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -18,33 +19,8 @@ use common::{against, clean_text, criterion, dense_text, ns_per, quick, title, t
 use criterion::{BenchmarkId, Criterion, Throughput};
 use llm_audit::Sanitizer;
 use llm_audit::sanitize::Redactions;
-use regex::Regex;
+use sequential::Sequential;
 use strings::{Strings, each, hit_lines};
-
-/// The floor rules and the placeholders for their matches, in the order in which they run.
-struct Sequential([(Regex, &'static str); 4]);
-
-impl Sequential {
-    fn new() -> Self {
-        let rule = |rule: &str| Regex::new(rule).expect("a valid rule");
-        Self([
-            (rule(r"[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+\.[a-zA-Z]{2,}"), "[REDACTED_email]"),
-            (rule(r"\b\d{4}[\s-]?\d{4}[\s-]?\d{4}[\s-]?\d{4}\b"), "[REDACTED_card]"),
-            (rule(r"eyJ[a-zA-Z0-9_-]+\.eyJ[a-zA-Z0-9_-]+\.[a-zA-Z0-9_-]+"), "[REDACTED_jwt]"),
-            (rule(r"AKIA[0-9A-Z]{16}"), "[REDACTED_aws_key]"),
-        ])
-    }
-
-    fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let mut text = Cow::Borrowed(text);
-        for (rule, placeholder) in &self.0 {
-            if let Cow::Owned(redacted) = rule.replace_all(&text, *placeholder) {
-                text = Cow::Owned(redacted);
-            }
-        }
-        text
-    }
-}
 
 fn texts() -> [(&'static str, String); 5] {
     [
