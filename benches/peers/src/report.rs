@@ -1,0 +1,103 @@
+//! The tables, `results.json` and the chart.
+
+use std::error::Error;
+use std::fs;
+
+use serde::Serialize;
+
+use crate::chart;
+use crate::check::Findings;
+use crate::figures::{Row, percent};
+use crate::loggers::{Peer, WhenFull};
+
+const RESULTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/results.json");
+/// The folder of the charts.
+const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs");
+
+/// What `results.json` contains.
+#[derive(Serialize)]
+struct Results<'r> {
+    processor: String,
+    time: String,
+    rounds: usize,
+    rows: &'r [Row],
+    loggers: Vec<Behaviour>,
+}
+
+#[derive(Serialize)]
+struct Behaviour {
+    name: &'static str,
+    when_full: &'static str,
+    escapes: bool,
+    redacts: bool,
+}
+
+/// Prints what each logger does, as it was declared and as the check saw it.
+pub fn print_findings(checked: &[(&Peer, Findings)]) {
+    println!("\n| logger | if its queue is full, it | escapes | redacts |\n|---|---|---|---|");
+    for (peer, findings) in checked {
+        let [escapes, redacts] = [findings.escapes, findings.redacts].map(yes_or_no);
+        println!("| {} | {} | {escapes} | {redacts} |", peer.name, when_full(peer));
+    }
+}
+
+fn yes_or_no(is: bool) -> &'static str {
+    if is { "yes" } else { "no" }
+}
+
+fn when_full(peer: &Peer) -> &'static str {
+    peer.when_full.map_or("", WhenFull::words)
+}
+
+/// Prints a table of nanoseconds.
+pub fn print_mode(mode: &str, rows: &[Row]) {
+    println!("\n| {mode} | p50, ns | p99 | p99.9 | p99.99 | mean | p50, ratio | lost |");
+    println!("|---|---:|---:|---:|---:|---:|---:|---:|");
+    let ours = rows.first().and_then(|row| row.p50);
+    for row in rows {
+        let [p50, p99, p999, p9999] = [row.p50, row.p99, row.p999, row.p9999]
+            .map(|ns| ns.map_or_else(String::new, |ns| format!("{ns:.0}")));
+        let ratio = row.p50.zip(ours).map_or(0.0, |(its, ours)| its / ours);
+        let lost = row.lost.map_or_else(String::new, |lost| percent(lost, row.emitted));
+        let regex = if row.regex_first { ", `regex` first" } else { "" };
+        println!(
+            "| {}{regex} | {p50} | {p99} | {p999} | {p9999} | {:.0} | {ratio:.1} | {lost} |",
+            row.peer, row.mean
+        );
+    }
+}
+
+/// Writes `results.json` and the chart.
+pub fn write(
+    rounds: usize,
+    rows: &[Row],
+    checked: &[(&Peer, Findings)],
+) -> Result<(), Box<dyn Error>> {
+    let loggers = checked.iter().map(|(peer, findings)| Behaviour {
+        name: peer.name,
+        when_full: when_full(peer),
+        escapes: findings.escapes,
+        redacts: findings.redacts,
+    });
+    let results = Results {
+        processor: processor()?,
+        time: jiff::Timestamp::now().to_string(),
+        rounds,
+        rows,
+        loggers: loggers.collect(),
+    };
+    fs::write(RESULTS, serde_json::to_string_pretty(&results)? + "\n")?;
+    write_chart("emit-peers", &chart::bars(rows))
+}
+
+/// Writes a chart into the folder of the documentation.
+pub fn write_chart(name: &str, svg: &str) -> Result<(), Box<dyn Error>> {
+    Ok(fs::write(format!("{DOCS}/{name}.svg"), svg)?)
+}
+
+fn processor() -> Result<String, Box<dyn Error>> {
+    let cpus = fs::read_to_string("/proc/cpuinfo")?;
+    let model = cpus.lines().find(|line| line.starts_with("model name")).unwrap_or("unknown");
+    let cores = std::thread::available_parallelism()?;
+    Ok(format!("{}, {cores} cores", model.rsplit(": ").next().unwrap_or_default()))
+}
