@@ -8,6 +8,9 @@ use crate::loggers::{PEERS, SAMPLING};
 /// The rates that the chart of all loggers shows.
 const BAR_MODES: [&str; 3] = ["saturated", "100,000/s", "2,000/s"];
 const WIDTH: f64 = 880.0;
+const BARS_TOP: f64 = 66.0;
+/// From the top of a bar to that of the next one.
+const BAR_STEP: f64 = 22.0;
 
 /// A logarithmic axis from one power of ten to another.
 struct Axis {
@@ -84,7 +87,7 @@ impl Svg {
 
     fn bar(&mut self, class: &str, [x, y]: [f64; 2], [width, height]: [f64; 2]) {
         self.push(format_args!(
-            r#"<rect class="{class}" stroke="none" x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height}"/>"#
+            r#"<rect class="{class}" x="{x:.1}" y="{y:.1}" width="{width:.1}" height="{height}"/>"#
         ));
     }
 
@@ -106,48 +109,45 @@ impl Svg {
 pub fn bars(rows: &[Row]) -> String {
     let names: Vec<&str> =
         PEERS.iter().map(|peer| peer.name).filter(|name| *name != SAMPLING).collect();
-    let rows: Vec<&Row> = rows
-        .iter()
-        .filter(|row| {
-            !row.regex_first && BAR_MODES.contains(&row.mode) && names.contains(&row.peer)
-        })
-        .collect();
-    let values = rows.iter().flat_map(|row| [row.p50, row.p999]).flatten();
-    let bottom = 66.0 + names.len() as f64 * 22.0;
+    let shown = |row: &&Row| !row.regex_first && BAR_MODES.contains(&row.mode);
+    let values = rows.iter().filter(shown).flat_map(|row| [row.p50, row.p999]).flatten();
+    let bottom = BARS_TOP + names.len() as f64 * BAR_STEP;
     let mut svg = Svg::new(bottom + 46.0, "What an event costs the caller");
-    let (below, dim) = (bottom + 32.0, "dim");
-    svg.text(
-        dim,
-        [24.0, below],
-        "start",
-        "Bar: the median. Pale: up to p99.9. Only llm-audit redacts.",
-    );
+    let note = "Bar: the median. Pale: up to p99.9. Only llm-audit redacts.";
+    svg.text("dim", [24.0, bottom + 36.0], "start", note);
     for (line, name) in names.iter().enumerate() {
-        svg.text("text", [160.0, 80.0 + line as f64 * 22.0], "end", name);
+        svg.text("text", [160.0, BARS_TOP + 14.0 + line as f64 * BAR_STEP], "end", name);
     }
     for (column, mode) in BAR_MODES.iter().enumerate() {
         let left = 172.0 + column as f64 * 234.0;
         let axis = Axis::around(values.clone(), [left, left + 210.0]);
         svg.text("name", [left, 54.0], "start", mode);
-        for power in axis.powers() {
-            let x = axis.at(power);
-            svg.line("grid", &[[x, 62.0], [x, bottom]]);
-            svg.text(dim, [x, bottom + 14.0], "middle", &duration(power));
-        }
-        for row in rows.iter().filter(|row| row.mode == *mode) {
-            let line = names.iter().position(|name| *name == row.peer).expect("a row of a logger");
-            bar(&mut svg, &axis, row, 66.0 + line as f64 * 22.0);
+        powers_below(&mut svg, &axis, bottom);
+        for row in rows.iter().filter(shown).filter(|row| row.mode == *mode) {
+            let line = names.iter().position(|name| *name == row.peer);
+            if let Some(line) = line {
+                bar(&mut svg, &axis, row, BARS_TOP + line as f64 * BAR_STEP);
+            }
         }
     }
     svg.end()
+}
+
+fn powers_below(svg: &mut Svg, axis: &Axis, bottom: f64) {
+    for power in axis.powers() {
+        let x = axis.at(power);
+        svg.line("grid", &[[x, BARS_TOP - 4.0], [x, bottom]]);
+        svg.text("dim", [x, bottom + 14.0], "middle", &duration(power));
+    }
 }
 
 fn bar(svg: &mut Svg, axis: &Axis, row: &Row, top: f64) {
     let class = if row.peer == PEERS[0].name { "ours" } else { "other" };
     let bars = [(row.p999, format!("{class} tail")), (row.p50, class.to_owned())];
     for (ns, class) in bars {
-        let Some(ns) = ns else { continue };
-        svg.bar(&class, [axis.ends[0], top + 2.0], [axis.at(ns) - axis.ends[0], 16.0]);
+        if let Some(ns) = ns {
+            svg.bar(&class, [axis.ends[0], top + 2.0], [axis.at(ns) - axis.ends[0], 16.0]);
+        }
     }
 }
 

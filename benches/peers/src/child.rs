@@ -7,13 +7,14 @@ use std::error::Error;
 use std::fs;
 use std::hint;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use core_affinity::CoreId;
 use hdrhistogram::Histogram;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::common::clean_text;
@@ -74,7 +75,7 @@ pub struct Outcome {
     /// How often a call took this many nanoseconds.
     pub ns: Vec<(u64, u64)>,
     pub emitted: u64,
-    /// Events that are in the file.
+    /// Events that are in the file as complete JSON.
     pub arrived: u64,
     /// Events that the settings told the logger to leave out.
     pub left_out: u64,
@@ -100,21 +101,25 @@ pub fn ask<A: for<'j> Deserialize<'j>>(what: &str, task: &Task) -> Result<A, Box
     let child = Command::new(env::current_exe()?)
         .args([what, &serde_json::to_string(task)?])
         .arg(folder.path())
-        .stderr(Stdio::inherit())
         .output()?;
     if !child.status.success() {
-        return Err(format!("{}: the child ended with {}", task.peer, child.status).into());
+        let said = String::from_utf8_lossy(&child.stderr);
+        return Err(format!("{}: the child ended with {}: {said}", task.peer, child.status).into());
     }
     Ok(serde_json::from_slice(&child.stdout)?)
 }
 
 /// Runs a task in this process, with the logger's files in this folder.
 pub fn run(task: &Task, folder: &Path) -> Result<Outcome, Box<dyn Error>> {
+    let cores = cores()?; // all of them, because `start` pins this thread
     let logger = start(task, folder)?;
-    let ns = call(task, &*logger)?;
+    let ns = call(task, &*logger, &cores)?;
     let left_out = logger.close();
     let emitted = task.calls / task.threads * task.threads + WARM_UP * task.threads;
-    let arrived = lines(folder)?.iter().filter(|line| line.contains(MARK)).count() as u64;
+    let is_event =
+        |line: &&String| line.contains(MARK) && serde_json::from_str::<IgnoredAny>(line).is_ok();
+    let arrived = lines(folder)?.iter().filter(is_event).count() as u64;
+    assert!(arrived + left_out <= emitted, "an event is in the file twice");
     let ns = ns.iter_recorded().map(|at| (at.value_iterated_to(), at.count_at_value())).collect();
     Ok(Outcome { ns, emitted, arrived, left_out })
 }
@@ -147,8 +152,12 @@ fn cores() -> Result<Vec<CoreId>, Box<dyn Error>> {
 }
 
 /// Calls the logger from all threads, and returns the nanoseconds of each call.
-fn call(task: &Task, logger: &dyn Logger) -> Result<Histogram<u64>, Box<dyn Error>> {
-    let (cores, text, floor) = (cores()?, clean_text(task.bytes), Sequential::new());
+fn call(
+    task: &Task,
+    logger: &dyn Logger,
+    cores: &[CoreId],
+) -> Result<Histogram<u64>, Box<dyn Error>> {
+    let (text, floor) = (clean_text(task.bytes), Sequential::new());
     let step = || match task.fields {
         Some(fields) => logger.log_fields(fields, &text),
         None if task.redact => logger.log(&Event::new(&floor.redact(&text))),

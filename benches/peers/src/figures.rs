@@ -38,10 +38,10 @@ pub fn percentile(rounds: &[Histogram<u64>], share: f64) -> Option<f64> {
     reaches(&all).then(|| value(&all))
 }
 
-/// Writes a share of events in percent, and nothing if there is none.
+/// Writes a share of events in percent.
 pub fn percent(part: u64, whole: u64) -> String {
     match part as f64 * 100.0 / whole as f64 {
-        share if share == 0.0 => "0".to_owned(),
+        0.0 => "0".to_owned(),
         share if share < 0.1 => "< 0.1 %".to_owned(),
         share => format!("{share:.1} %"),
     }

@@ -10,7 +10,7 @@ use crate::report::write_chart;
 
 const ROUNDS: usize = 3;
 const COMPARED: [&str; 2] = ["llm-audit", "tracing"];
-const SHARES: [(f64, &str); 2] = [(0.5, "p50"), (0.999, "p99.9")];
+const SHARES: [(f64, &str); 2] = [(0.5, "p50"), (0.99, "p99")];
 
 /// One chart: what grows, and a task for each tick.
 struct Growth {
@@ -22,11 +22,12 @@ struct Growth {
 
 /// Measures and draws all charts. If `quick`, it tries each once and writes nothing.
 pub fn draw(quick: bool) -> Result<(), Box<dyn Error>> {
+    let (rounds, shorter) = if quick { (1, 20) } else { (ROUNDS, 1) };
     for growth in [threads(), bytes(), fields(), queue()] {
-        let svg =
-            growth.measure(if quick { 1 } else { ROUNDS }, if quick { 20 } else { 1 })?.draw();
+        let chart = growth.chart(&growth.measure(rounds, shorter)?)?;
+        print(&chart);
         if !quick {
-            write_chart(growth.file, &svg)?;
+            write_chart(growth.file, &chart.draw())?;
         }
     }
     Ok(())
@@ -99,57 +100,50 @@ fn queue() -> Growth {
     }
 }
 
+/// The rounds of one task.
+type Rounds = Vec<Outcome>;
+
 impl Growth {
-    fn measure(&self, rounds: usize, shorter: u64) -> Result<Lines, Box<dyn Error>> {
-        let mut outcomes: Vec<Vec<Outcome>> = Vec::new();
-        outcomes.resize_with(self.ticks.len() * COMPARED.len(), Vec::new);
+    /// Runs each task with both loggers in turn. Returns the rounds of each task, for each logger.
+    fn measure(&self, rounds: usize, shorter: u64) -> Result<[Vec<Rounds>; 2], Box<dyn Error>> {
+        let mut measured = COMPARED.map(|_| Vec::new());
+        measured.iter_mut().for_each(|tasks| tasks.resize_with(self.ticks.len(), Rounds::new));
         for round in 1..=rounds {
             eprintln!("{}: round {round} of {rounds}", self.axis);
-            for (number, outcomes) in outcomes.iter_mut().enumerate() {
-                let mut task = self.ticks[number / COMPARED.len()].1.clone();
-                task.calls = (task.calls / shorter).max(task.threads);
-                COMPARED[number % COMPARED.len()].clone_into(&mut task.peer);
-                outcomes.push(ask("run", &task)?);
+            for (tick, (_, task)) in self.ticks.iter().enumerate() {
+                for (peer, tasks) in COMPARED.iter().zip(&mut measured) {
+                    let calls = (task.calls / shorter).max(task.threads);
+                    let task = Task { peer: (*peer).to_owned(), calls, ..task.clone() };
+                    tasks[tick].push(ask("run", &task)?);
+                }
             }
         }
-        self.lines(&outcomes)
+        Ok(measured)
     }
 
-    /// Makes lines of the outcomes, and prints their values. Loggers alternate in `outcomes`.
-    fn lines(&self, outcomes: &[Vec<Outcome>]) -> Result<Lines, Box<dyn Error>> {
-        let ticks: Vec<String> = self.ticks.iter().map(|(tick, _)| tick.clone()).collect();
-        println!(
-            "\n| {} | {} |\n|---|{}",
-            self.axis,
-            ticks.join(" | "),
-            "---:|".repeat(ticks.len())
-        );
+    fn chart(&self, measured: &[Vec<Rounds>; 2]) -> Result<Lines, Box<dyn Error>> {
+        let ticks = self.ticks.iter().map(|(tick, _)| tick.clone()).collect();
         let (mut series, mut below) = (Vec::new(), Vec::new());
-        for (number, peer) in COMPARED.iter().enumerate() {
-            let of_peer: Vec<&Vec<Outcome>> =
-                outcomes.iter().skip(number).step_by(COMPARED.len()).collect();
+        for (peer, tasks) in COMPARED.iter().zip(measured) {
             for (share, name) in SHARES {
-                let values = of_peer
-                    .iter()
-                    .map(|rounds| over_rounds(rounds, share))
-                    .collect::<Result<Vec<_>, _>>()?;
-                let cells: Vec<String> = values
-                    .iter()
-                    .map(|ns| ns.map_or_else(String::new, |ns| format!("{ns:.0}")))
-                    .collect();
-                println!("| {peer}, {name}, ns | {} |", cells.join(" | "));
-                let (name, dashed) = (format!("{peer}, {name}"), share > 0.5);
-                series.push(Series { name, ours: number == 0, dashed, values });
+                series.push(Series {
+                    name: format!("{peer}, {name}"),
+                    ours: *peer == COMPARED[0],
+                    dashed: share > 0.5,
+                    values: tasks
+                        .iter()
+                        .map(|rounds| over(rounds, share))
+                        .collect::<Result<_, _>>()?,
+                });
             }
-            let lost: Vec<String> = of_peer.iter().map(|rounds| lost(rounds)).collect();
-            println!("| {peer}, lost | {} |", lost.join(" | "));
-            below.push((format!("lost, {peer}"), lost));
+            below
+                .push((format!("lost, {peer}"), tasks.iter().map(|rounds| lost(rounds)).collect()));
         }
         Ok(Lines { title: self.title, axis: self.axis, ticks, series, below })
     }
 }
 
-fn over_rounds(rounds: &[Outcome], share: f64) -> Result<Option<f64>, Box<dyn Error>> {
+fn over(rounds: &[Outcome], share: f64) -> Result<Option<f64>, Box<dyn Error>> {
     let rounds = rounds.iter().map(Outcome::histogram).collect::<Result<Vec<_>, _>>()?;
     Ok(percentile(&rounds, share))
 }
@@ -157,4 +151,17 @@ fn over_rounds(rounds: &[Outcome], share: f64) -> Result<Option<f64>, Box<dyn Er
 fn lost(rounds: &[Outcome]) -> String {
     let sum = |of: fn(&Outcome) -> u64| rounds.iter().map(of).sum();
     percent(sum(Outcome::lost), sum(|outcome| outcome.emitted))
+}
+
+/// Prints what a chart shows, in nanoseconds.
+fn print(chart: &Lines) {
+    let row = |name: &str, cells: &[String]| println!("| {name} | {} |", cells.join(" | "));
+    println!();
+    row(chart.axis, &chart.ticks);
+    println!("|---|{}", "---:|".repeat(chart.ticks.len()));
+    for series in &chart.series {
+        let cell = |ns: &Option<f64>| ns.map_or_else(String::new, |ns| format!("{ns:.0}"));
+        row(&series.name, &series.values.iter().map(cell).collect::<Vec<_>>());
+    }
+    chart.below.iter().for_each(|(name, cells)| row(name, cells));
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::chart;
 use crate::check::Findings;
 use crate::figures::{Row, percent};
-use crate::loggers::{Peer, WhenFull};
+use crate::loggers::{PEERS, Peer, WhenFull};
 
 const RESULTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/results.json");
 /// The folder of the charts.
@@ -53,15 +53,16 @@ fn when_full(peer: &Peer) -> &'static str {
 pub fn print_mode(mode: &str, rows: &[Row]) {
     println!("\n| {mode} | p50, ns | p99 | p99.9 | p99.99 | mean | p50, ratio | lost |");
     println!("|---|---:|---:|---:|---:|---:|---:|---:|");
-    let ours = rows.first().and_then(|row| row.p50);
+    let ours = rows.iter().find(|row| row.peer == PEERS[0].name).and_then(|row| row.p50);
     for row in rows {
         let [p50, p99, p999, p9999] = [row.p50, row.p99, row.p999, row.p9999]
             .map(|ns| ns.map_or_else(String::new, |ns| format!("{ns:.0}")));
-        let ratio = row.p50.zip(ours).map_or(0.0, |(its, ours)| its / ours);
+        let ratio = row.p50.zip(ours);
+        let ratio = ratio.map_or_else(String::new, |(its, ours)| format!("{:.1}", its / ours));
         let lost = row.lost.map_or_else(String::new, |lost| percent(lost, row.emitted));
         let regex = if row.regex_first { ", `regex` first" } else { "" };
         println!(
-            "| {}{regex} | {p50} | {p99} | {p999} | {p9999} | {:.0} | {ratio:.1} | {lost} |",
+            "| {}{regex} | {p50} | {p99} | {p999} | {p9999} | {:.0} | {ratio} | {lost} |",
             row.peer, row.mean
         );
     }
