@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::figures::{Row, duration};
-use crate::loggers::{PEERS, SAMPLING};
+use crate::figures::{Row, duration, percent};
+use crate::loggers::{CLOCK, PEERS, SAMPLING};
 
 /// The rates that the chart of all loggers shows.
 const BAR_MODES: [&str; 3] = ["saturated", "100,000/s", "2,000/s"];
@@ -107,13 +107,17 @@ impl Svg {
 
 /// Draws what a call costs in each logger: a panel for each rate, and a bar for each logger.
 pub fn bars(rows: &[Row]) -> String {
-    let names: Vec<&str> =
-        PEERS.iter().map(|peer| peer.name).filter(|name| *name != SAMPLING).collect();
-    let shown = |row: &&Row| !row.regex_first && BAR_MODES.contains(&row.mode);
+    let names: Vec<&str> = PEERS
+        .iter()
+        .map(|peer| peer.name)
+        .filter(|name| ![SAMPLING, CLOCK].contains(name))
+        .collect();
+    let shown =
+        |row: &&Row| !row.regex_first && BAR_MODES.contains(&row.mode) && names.contains(&row.peer);
     let values = rows.iter().filter(shown).flat_map(|row| [row.p50, row.p999]).flatten();
     let bottom = BARS_TOP + names.len() as f64 * BAR_STEP;
     let mut svg = Svg::new(bottom + 46.0, "What an event costs the caller");
-    let note = "Bar: the median. Pale: up to p99.9. Only llm-audit redacts.";
+    let note = "Bar: the median. Pale: up to p99.9, on a logarithmic axis. Only llm-audit redacts.";
     svg.text("dim", [24.0, bottom + 36.0], "start", note);
     for (line, name) in names.iter().enumerate() {
         svg.text("text", [160.0, BARS_TOP + 14.0 + line as f64 * BAR_STEP], "end", name);
@@ -124,20 +128,21 @@ pub fn bars(rows: &[Row]) -> String {
         svg.text("name", [left, 54.0], "start", mode);
         powers_below(&mut svg, &axis, bottom);
         for row in rows.iter().filter(shown).filter(|row| row.mode == *mode) {
-            let line = names.iter().position(|name| *name == row.peer);
-            if let Some(line) = line {
-                bar(&mut svg, &axis, row, BARS_TOP + line as f64 * BAR_STEP);
-            }
+            let line = names.iter().position(|name| *name == row.peer).expect("a shown row");
+            bar(&mut svg, &axis, row, BARS_TOP + line as f64 * BAR_STEP);
         }
     }
     svg.end()
 }
 
 fn powers_below(svg: &mut Svg, axis: &Axis, bottom: f64) {
-    for power in axis.powers() {
+    for (number, power) in axis.powers().enumerate() {
         let x = axis.at(power);
         svg.line("grid", &[[x, BARS_TOP - 4.0], [x, bottom]]);
-        svg.text("dim", [x, bottom + 14.0], "middle", &duration(power));
+        // There is room for every second one.
+        if number % 2 == 0 {
+            svg.text("dim", [x, bottom + 14.0], "middle", &duration(power));
+        }
     }
 }
 
@@ -148,6 +153,10 @@ fn bar(svg: &mut Svg, axis: &Axis, row: &Row, top: f64) {
         if let Some(ns) = ns {
             svg.bar(&class, [axis.ends[0], top + 2.0], [axis.at(ns) - axis.ends[0], 16.0]);
         }
+    }
+    if let Some(lost @ 1..) = row.lost {
+        let lost = format!("{} lost", percent(lost, row.emitted));
+        svg.text("text", [axis.ends[1], top + 14.0], "end", &lost);
     }
 }
 

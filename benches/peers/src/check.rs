@@ -67,3 +67,30 @@ fn member<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
     let members = value.as_object()?;
     members.get(name).or_else(|| members.values().find_map(|value| member(value, name)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_accepted_only_if_it_is_complete() {
+        let event = |text: &str| Event::new(text).json();
+        let nested = format!(r#"{{"level":"INFO","fields":{}}}"#, event("at \"home\"\n"));
+        for (line, text) in [
+            (event("hello"), Some("hello")),
+            (nested, Some("at \"home\"\n")),
+            (r#"{"event_type":"audit.start"}"#.to_owned(), None),
+        ] {
+            assert_eq!(text_of(&line).expect("a complete line").as_deref(), text);
+        }
+        let whole = event("hello");
+        for line in [
+            whole[..whole.len() - 1].to_owned(),
+            whole.replace("hello", "a \"quote\""),
+            whole.replace("12.5", "\"12.5\""),
+            whole.replace(r#""cached":true"#, r#""other":true"#),
+        ] {
+            assert!(text_of(&line).is_err(), "accepted: {line}");
+        }
+    }
+}

@@ -56,6 +56,7 @@ pub fn all(options: &Options) -> Result<(), Box<dyn Error>> {
         report::print_mode(mode.name, &mode_rows);
         rows.extend(mode_rows);
     }
+    report::print_summary(&rows);
     if options.quick || !options.only.is_empty() {
         return Ok(());
     }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::chart;
 use crate::check::Findings;
+use crate::compare::MODES;
 use crate::figures::{Row, percent};
 use crate::loggers::{PEERS, Peer, WhenFull};
 
@@ -60,12 +61,40 @@ pub fn print_mode(mode: &str, rows: &[Row]) {
         let ratio = row.p50.zip(ours);
         let ratio = ratio.map_or_else(String::new, |(its, ours)| format!("{:.1}", its / ours));
         let lost = row.lost.map_or_else(String::new, |lost| percent(lost, row.emitted));
-        let regex = if row.regex_first { ", `regex` first" } else { "" };
         println!(
-            "| {}{regex} | {p50} | {p99} | {p999} | {p9999} | {:.0} | {ratio} | {lost} |",
-            row.peer, row.mean
+            "| {} | {p50} | {p99} | {p999} | {p9999} | {:.0} | {ratio} | {lost} |",
+            name(row),
+            row.mean
         );
     }
+}
+
+/// Prints one table of all rates, in microseconds.
+pub fn print_summary(rows: &[Row]) {
+    let modes = MODES.map(|mode| mode.name);
+    println!("\n| p50 / p99.9, µs | {} |\n|---|{}", modes.join(" | "), "---:|".repeat(modes.len()));
+    for first in rows.iter().filter(|row| row.mode == modes[0]) {
+        let same = |row: &&Row| row.peer == first.peer && row.regex_first == first.regex_first;
+        let cells = modes.map(|mode| {
+            let row = rows.iter().filter(same).find(|row| row.mode == mode);
+            row.map_or_else(String::new, |row| {
+                format!("{} / {}", micros(row.p50), micros(row.p999))
+            })
+        });
+        println!("| {} | {} |", name(first), cells.join(" | "));
+    }
+}
+
+fn micros(ns: Option<f64>) -> String {
+    match ns.map(|ns| ns / 1e3) {
+        None => "–".to_owned(),
+        Some(micros) if micros < 10.0 => format!("{micros:.2}"),
+        Some(micros) => format!("{micros:.0}"),
+    }
+}
+
+fn name(row: &Row) -> String {
+    format!("{}{}", row.peer, if row.regex_first { ", `regex` first" } else { "" })
 }
 
 /// Writes `results.json` and the chart.

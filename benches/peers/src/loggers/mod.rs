@@ -75,6 +75,9 @@ impl Peer {
 /// llm-audit as it is by default. It leaves most events out, so it cannot be checked like the others.
 pub const SAMPLING: &str = "llm-audit, sampling";
 
+/// What is left if nothing is logged.
+pub const CLOCK: &str = "clock alone";
+
 /// All loggers, in the order of a round.
 pub const PEERS: [Peer; 12] = {
     use WhenFull::{Blocks, DropsNewest, EmptiesQueue, OverwritesOldest};
@@ -90,7 +93,7 @@ pub const PEERS: [Peer; 12] = {
         Peer { name: "emit_file", when_full: Some(EmptiesQueue), start: emit::start },
         Peer { name: "OpenTelemetry", when_full: Some(DropsNewest), start: opentelemetry::start },
         Peer { name: "fastrace, in memory", when_full: None, start: fastrace::start },
-        Peer { name: "clock alone", when_full: None, start: clock::start },
+        Peer { name: CLOCK, when_full: None, start: clock::start },
     ]
 };
 
