@@ -45,7 +45,7 @@ pub fn all(options: &Options) -> Result<(), Box<dyn Error>> {
         .filter(|peer| peer.when_full.is_some() && peer.name != SAMPLING)
         .map(|peer| Ok((*peer, check(peer)?)))
         .collect::<Result<Vec<_>, Box<dyn Error>>>()?;
-    report::print_findings(&checked);
+    report::print_findings(&checked, &[]);
     if options.check_only {
         return Ok(());
     }
@@ -56,6 +56,7 @@ pub fn all(options: &Options) -> Result<(), Box<dyn Error>> {
         report::print_mode(mode.name, &mode_rows);
         rows.extend(mode_rows);
     }
+    report::print_findings(&checked, &rows);
     report::print_summary(&rows);
     if options.quick || !options.only.is_empty() {
         return Ok(());

@@ -33,13 +33,24 @@ struct Behaviour {
     redacts: bool,
 }
 
-/// Prints what each logger does, as it was declared and as the check saw it.
-pub fn print_findings(checked: &[(&Peer, Findings)]) {
-    println!("\n| logger | if its queue is full, it | escapes | redacts |\n|---|---|---|---|");
+/// Prints what each logger does, as it was declared and as the check saw it. If there are rows, it
+/// also prints what each lost.
+pub fn print_findings(checked: &[(&Peer, Findings)], rows: &[Row]) {
+    println!(
+        "\n| logger | if its queue is full, it | escapes | redacts | lost, {} |",
+        MODES[0].name
+    );
+    println!("|---|---|---|---|---:|");
     for (peer, findings) in checked {
         let [escapes, redacts] = [findings.escapes, findings.redacts].map(yes_or_no);
-        println!("| {} | {} | {escapes} | {redacts} |", peer.name, when_full(peer));
+        let row = rows.iter().find(|row| row.peer == peer.name && row.mode == MODES[0].name);
+        let lost = row.map_or_else(String::new, lost);
+        println!("| {} | {} | {escapes} | {redacts} | {lost} |", peer.name, when_full(peer));
     }
+}
+
+fn lost(row: &Row) -> String {
+    row.lost.map_or_else(String::new, |lost| percent(lost, row.emitted))
 }
 
 fn yes_or_no(is: bool) -> &'static str {
@@ -60,7 +71,7 @@ pub fn print_mode(mode: &str, rows: &[Row]) {
             .map(|ns| ns.map_or_else(String::new, |ns| format!("{ns:.0}")));
         let ratio = row.p50.zip(ours);
         let ratio = ratio.map_or_else(String::new, |(its, ours)| format!("{:.1}", its / ours));
-        let lost = row.lost.map_or_else(String::new, |lost| percent(lost, row.emitted));
+        let lost = lost(row);
         println!(
             "| {} | {p50} | {p99} | {p999} | {p9999} | {:.0} | {ratio} | {lost} |",
             name(row),
