@@ -55,6 +55,9 @@ impl Options {
                 _ => return Err(format!("unknown argument {arg}")),
             }
         }
+        if options.growth && (options.check_only || !options.only.is_empty()) {
+            return Err("growth measures two loggers, and takes only --quick".to_owned());
+        }
         match options.only.iter().find(|name| loggers::named(name).is_none()) {
             Some(name) => {
                 let names = PEERS.map(|peer| peer.name).join("\", \"");
@@ -67,8 +70,8 @@ impl Options {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = env::args().skip(1).collect();
-    if let [what @ ("run" | "check"), task, folder] =
-        &*args.iter().map(|arg| &**arg).collect::<Vec<_>>()
+    if let [what, task, folder] = &*args
+        && ["run", "check"].contains(&what.as_str())
     {
         return answer(what, task, Path::new(folder));
     }
