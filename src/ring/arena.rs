@@ -389,6 +389,11 @@ impl<'r> Chain<'r> {
         self.begin_block(mark.block, mark.before, mark.used);
     }
 
+    /// Returns whether other events were overwritten for its memory.
+    pub(super) fn has_evicted(&self) -> bool {
+        self.evictions > 0
+    }
+
     /// Ends the writing and returns the buffer, ready to be published.
     pub(super) fn finish(self) -> u32 {
         let buffer = self.store_in_buffer();

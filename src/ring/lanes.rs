@@ -118,6 +118,18 @@ impl Lanes<Drainer> {
         }
     }
 
+    /// Sets the flag that makes every later push of an error wake the drainer, and returns whether
+    /// the drainer may nap. Events of other lanes wake it if they reach a quarter of the slots.
+    pub(crate) fn may_nap(&mut self) -> bool {
+        let Drainer { drain, ring, .. } = &mut self.primary;
+        drain.may_sleep(&ring.slots)
+    }
+
+    /// Clears the flag that `may_nap` set. The other lanes are left to the callers.
+    pub(crate) fn end_nap(&self) {
+        self.primary.clear_sleep();
+    }
+
     /// Sets the flags that make every later push into any lane wake the drainer, and returns
     /// whether the drainer may sleep.
     pub(crate) fn may_sleep(&mut self) -> bool {

@@ -13,7 +13,7 @@ use super::free::{FreeList, NONE};
 use super::slots::{DrainCursor, DrainStep, Slots};
 
 /// Names that `LLM_AUDIT_MUTANT` understands.
-const MUTANTS: [&str; 22] = [
+const MUTANTS: [&str; 26] = [
     "free_pop",
     "free_push",
     "publish_load",
@@ -32,6 +32,10 @@ const MUTANTS: [&str; 22] = [
     "sleep_on_one_flag",
     "sleep_by_one_lane",
     "sleep_without_held",
+    "nap_unflagged",
+    "sleep_as_nap",
+    "drop_mark",
+    "request_after_wake",
     "release_undrained",
     "end_unsettled",
     "drop_wake",
@@ -523,6 +527,155 @@ fn loom_sleep_over_three_lanes() {
         for (world, drain) in lanes.iter().zip(drains) {
             assert!(drain.is_settled(world.slots.tail()));
         }
+    });
+}
+
+/// A drainer that naps over the lane of errors and another one. It looks at the errors alone, sets their
+/// flag, and naps. A nap of the model never ends by itself: only a wake ends it.
+fn nap_until_error(errors: &World, other: &World) -> [(DrainCursor, Found); 2] {
+    let mut lanes = <[(DrainCursor, Found); 2]>::default();
+    loop {
+        let [(errors_drain, errors_found), (other_drain, other_found)] = &mut lanes;
+        errors.drain(errors_drain, errors_found, 1, true);
+        other.drain(other_drain, other_found, 1, true);
+        if errors_found.events.len() == 1 {
+            return lanes;
+        }
+        if crate::sync::is_mutant_asked("nap_unflagged") || errors_drain.may_sleep(&errors.slots) {
+            thread::park();
+            errors.slots.clear_sleep();
+        }
+    }
+}
+
+/// An error wakes a drainer that naps. Another event does not have to.
+#[test]
+fn loom_error_wakes_a_nap() {
+    model(|| {
+        let [errors, other] = [World::new(0, 3), World::new(0, 3)];
+        let drainer = {
+            let (errors, other) = (errors.clone(), other.clone());
+            thread::spawn(move || nap_until_error(&errors, &other))
+        };
+        let producer = spawn(&other, |other| {
+            assert_eq!(other.push(1), (true, false), "stored, and the nap goes on");
+        });
+        if errors.push(9).1 {
+            drainer.thread().unpark();
+        }
+        producer.join().unwrap();
+        let lanes = drainer.join().unwrap();
+        for (world, (drain, found)) in [errors, other].iter().zip(lanes) {
+            world.settle(drain, found, 1, 3);
+        }
+    });
+}
+
+/// An event that comes while a nap turns into a sleep wakes the drainer, if the drainer does not see it.
+#[test]
+fn loom_push_while_a_nap_becomes_a_sleep() {
+    model(|| {
+        let lanes = [World::new(0, 3), World::new(0, 3)];
+        let drainer = {
+            let lanes = lanes.clone();
+            thread::spawn(move || {
+                let (mut drains, mut found) = (<[DrainCursor; 2]>::default(), Found::default());
+                // The last nap, which ends by itself.
+                if drains[0].may_sleep(&lanes[0].slots) {
+                    thread::yield_now();
+                    lanes[0].slots.clear_sleep();
+                }
+                loop {
+                    lanes[1].drain(&mut drains[1], &mut found, 1, true);
+                    if found.events.len() == 1 {
+                        return (drains, found);
+                    }
+                    let [errors, other] = &mut drains;
+                    let may_sleep = match crate::sync::is_mutant_asked("sleep_as_nap") {
+                        true => errors.may_sleep(&lanes[0].slots),
+                        false => DrainCursor::may_sleep_over([
+                            (errors, &lanes[0].slots),
+                            (other, &lanes[1].slots),
+                        ]),
+                    };
+                    if may_sleep {
+                        thread::park();
+                        lanes.iter().for_each(|world| world.slots.clear_sleep());
+                    }
+                }
+            })
+        };
+        if lanes[1].push(1).1 {
+            drainer.thread().unpark();
+        }
+        let ([_, other], found) = drainer.join().unwrap();
+        lanes[1].settle(other, found, 1, 3);
+    });
+}
+
+/// A drainer that naps is woken when a quarter of the slots is full, whichever producer fills them.
+#[test]
+fn loom_mark_wakes_a_nap() {
+    model(|| {
+        let world = World::new(3, 8);
+        let mark = world.slots.mark;
+        let drainer = spawn(&world, move |world| {
+            thread::park();
+            let (mut drain, mut found) = (DrainCursor::default(), Found::default());
+            world.drain(&mut drain, &mut found, mark as usize, true);
+            (drain, found)
+        });
+        let producer = {
+            let (world, sleeper) = (world.clone(), drainer.thread().clone());
+            thread::spawn(move || {
+                if world.push(1).1 {
+                    sleeper.unpark();
+                }
+            })
+        };
+        for event in 2..=mark + 1 {
+            if world.push(event).1 {
+                drainer.thread().unpark();
+            }
+        }
+        producer.join().unwrap();
+        let (drain, found) = drainer.join().unwrap();
+        world.settle(drain, found, mark + 1, 8);
+    });
+}
+
+/// A flush or a close is noted before the wake, so a drainer that wakes, or is about to nap, sees it.
+#[test]
+fn loom_request_wakes_a_nap() {
+    model(|| {
+        let world = World::new(0, 3);
+        let request = Arc::new(loom::sync::Mutex::new(None));
+        let drainer = {
+            let (world, request) = (world.clone(), request.clone());
+            thread::spawn(move || {
+                let (mut drain, mut found) = (DrainCursor::default(), Found::default());
+                loop {
+                    let to = *request.lock().unwrap();
+                    if let Some(to) = to {
+                        world.flush(&mut drain, &mut found, to);
+                        assert_eq!(found.events, [1], "what was pushed before the request");
+                        return (drain, found);
+                    }
+                    thread::park();
+                }
+            })
+        };
+        assert_eq!(world.push(1), (true, false));
+        let to = Some(world.slots.tail());
+        if crate::sync::is_mutant_asked("request_after_wake") {
+            drainer.thread().unpark();
+        }
+        *request.lock().unwrap() = to;
+        if !crate::sync::is_mutant_asked("request_after_wake") {
+            drainer.thread().unpark();
+        }
+        let (drain, found) = drainer.join().unwrap();
+        world.settle(drain, found, 1, 3);
     });
 }
 

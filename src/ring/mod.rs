@@ -79,7 +79,7 @@ impl TakenBuffer {
 pub(crate) enum Pushed {
     /// The event is in the ring.
     Stored {
-        /// The drainer sleeps and must be woken.
+        /// The drainer must be woken: it sleeps, or it may nap while the ring fills up.
         wake: bool,
     },
     /// The ring is closed.
@@ -139,6 +139,7 @@ impl Ring {
 
     /// Publishes the event. Never waits.
     pub(crate) fn push(&self, chain: Chain<'_>) -> Pushed {
+        let has_evicted = chain.has_evicted();
         let buffer = chain.finish();
         pause("finished");
         match self.slots.push(buffer) {
@@ -146,7 +147,7 @@ impl Ring {
                 if displaced != NONE {
                     self.give_back_buffer(displaced);
                 }
-                Pushed::Stored { wake }
+                Pushed::Stored { wake: wake || has_evicted }
             }
             None => {
                 self.give_back_buffer(buffer);

@@ -55,6 +55,10 @@ pub(super) struct Slots {
     slots: Box<[AtomicU64]>,
     buffers: Box<[Buffer]>,
     shift: u32,
+    /// So many events in the ring wake a drainer that naps: a quarter of the slots. If the producer that
+    /// has to wake it is stopped, the next wake comes as many events later. Half of the slots are still
+    /// free then.
+    pub(super) mark: u64,
 }
 
 /// The state of a buffer beside its bytes. Each has a cache line of its own, because neighbours belong
@@ -89,12 +93,22 @@ impl Slots {
             slots: (0..1_u64 << shift).map(|_| AtomicU64::new(pack_index(0, NONE))).collect(),
             buffers: (0..=buffers).map(|_| Buffer::default()).collect(),
             shift,
+            mark: (1 << shift >> 2).max(2),
         }
     }
 
     /// Returns the number of slots.
     pub(super) fn capacity(&self) -> u64 {
         1 << self.shift
+    }
+
+    /// Returns whether the push of a ticket wakes a drainer that naps. Most tickets decide it without
+    /// a look at the drainer's position.
+    fn is_at_mark(&self, ticket: u64) -> bool {
+        // Relaxed: the position is never ahead of the truth, so a wake is at most unneeded.
+        ticket & (self.mark - 1) == 0
+            && ticket >= self.head.load(Ordering::Relaxed) + self.mark
+            && !is_mutant_asked("drop_mark")
     }
 
     fn lap_of_ticket(&self, ticket: u64) -> u64 {
@@ -125,13 +139,13 @@ impl Slots {
     /// if an exchange fails, another thread has moved on.
     ///
     /// Returns the overwritten buffer, now the caller's ([`NONE`] if the slot was empty), and
-    /// whether the drainer sleeps and must be woken. `None`: the ring is closed, and the buffer is
-    /// still the caller's.
+    /// whether the drainer must be woken. `None`: the ring is closed, and the buffer is still the
+    /// caller's.
     pub(super) fn push(&self, index: u32) -> Option<(u32, bool)> {
         let mut wake = false;
         loop {
-            let (ticket, sleeping) = self.draw_ticket()?;
-            wake |= sleeping && !is_mutant_asked("drop_wake");
+            let (ticket, wakes) = self.draw_ticket()?;
+            wake |= wakes && !is_mutant_asked("drop_wake");
             pause("drawn");
             if let Some(displaced) = self.publish_at_ticket(ticket, index) {
                 return Some((displaced, wake));
@@ -139,10 +153,12 @@ impl Slots {
         }
     }
 
-    /// Draws the next ticket, and returns whether the drainer sleeps. `None` if the ring is closed.
+    /// Draws the next ticket, and returns whether its push wakes the drainer. `None` if the ring is
+    /// closed.
     pub(super) fn draw_ticket(&self) -> Option<(u64, bool)> {
         let drawn = self.tail.fetch_add(1, Ordering::Relaxed);
-        (drawn & CLOSED == 0).then_some((drawn & TICKET, drawn & SLEEP != 0))
+        let ticket = drawn & TICKET;
+        (drawn & CLOSED == 0).then(|| (ticket, drawn & SLEEP != 0 || self.is_at_mark(ticket)))
     }
 
     /// Publishes `index` at `ticket` and returns the displaced buffer. `None` if the ticket was sealed or

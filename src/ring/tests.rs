@@ -36,7 +36,7 @@ fn events_come_out_in_order() {
     let ring = Ring::new(64, 1 << 20);
     let mut drainer = Drainer::new(ring.clone());
     for n in 0..1000 {
-        assert_eq!(push(&ring, &number(n)), Pushed::Stored { wake: false });
+        push(&ring, &number(n));
         if n % 50 == 49 {
             let (events, lost) = drain(&mut drainer);
             assert_eq!(events, (n - 49..=n).map(|n| number(n).to_vec()).collect::<Vec<_>>());
@@ -300,6 +300,76 @@ fn sleep_is_refused_while_something_is_left_in_any_lane() {
         drain(&mut drainers.secondary);
         drain(&mut drainers.held);
     }
+}
+
+/// Takes all there is in every lane.
+fn drain_all(drainers: &mut Lanes<Drainer>) {
+    let Lanes { primary, secondary, held } = drainers;
+    [primary, secondary, held].map(drain);
+}
+
+/// At a steady rate no event wakes the writer, however many come: each nap ends by itself.
+#[test]
+fn no_event_of_a_steady_rate_wakes_a_nap() {
+    let (rings, mut drainers) = lanes(64, 1 << 20);
+    for lane in [&rings.secondary, &rings.held] {
+        for nap in 0..1000 {
+            assert!(drainers.may_nap());
+            // From no event in a nap to just below a quarter of the slots.
+            for _ in 0..nap % 16 {
+                assert_eq!(push(lane, b"x"), Pushed::Stored { wake: false });
+            }
+            drainers.end_nap();
+            drain_all(&mut drainers);
+        }
+    }
+}
+
+#[test]
+fn an_error_wakes_a_nap_and_only_a_nap() {
+    let (rings, mut drainers) = lanes(64, 1 << 20);
+    assert!(drainers.may_nap());
+    assert_eq!(push(&rings.primary, b"x"), Pushed::Stored { wake: true });
+    drainers.end_nap();
+    assert_eq!(push(&rings.primary, b"y"), Pushed::Stored { wake: false });
+    assert!(!drainers.may_nap(), "errors are waiting");
+    assert_eq!(push(&rings.primary, b"z"), Pushed::Stored { wake: false }, "it left no flag");
+    drain_all(&mut drainers);
+    assert!(drainers.may_nap());
+}
+
+/// The events of a nap never get far beyond a quarter of the slots, from any position on.
+#[test]
+fn a_lane_that_fills_up_wakes_a_nap() {
+    let (rings, mut drainers) = lanes(64, 1 << 20);
+    for lane in [&rings.secondary, &rings.held] {
+        for before in 0..64 {
+            (0..before).for_each(|_| _ = push(lane, b"x"));
+            drain_all(&mut drainers);
+            let wakes = |_: &u64| push(lane, b"x") == Pushed::Stored { wake: true };
+            let first = (1..64).find(wakes);
+            assert!(first.is_some_and(|events| (17..=32).contains(&events)), "{first:?}");
+            drain_all(&mut drainers);
+        }
+    }
+}
+
+/// A producer that stops before it wakes is not the only one that could.
+#[test]
+fn a_stopped_producer_at_the_mark_leaves_the_wake_to_the_next() {
+    let ring = Ring::new(64, 1 << 20);
+    (0..16).for_each(|_| _ = push(&ring, b"x"));
+    assert_eq!(ring.slots.draw_ticket(), Some((16, true)));
+    let wakes: Vec<_> = (17..33).map(|_| push(&ring, b"x")).collect();
+    assert_eq!(wakes.iter().position(|pushed| *pushed == Pushed::Stored { wake: true }), Some(15));
+}
+
+/// The memory may be used up long before the slots are.
+#[test]
+fn an_event_that_overwrites_for_memory_wakes_a_nap() {
+    let ring = Ring::new(4096, 8 * BLOCK_BYTES);
+    let wakes = (0..12).map(|_| push(&ring, b"x") == Pushed::Stored { wake: true });
+    assert_eq!(wakes.collect::<Vec<_>>(), [vec![false; 8], vec![true; 4]].concat());
 }
 
 #[test]

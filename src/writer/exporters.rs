@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::{LINGER, Writer};
+use super::{NAP, Writer};
 use crate::export::Exporter;
 use crate::metrics::add_to_counter;
 use crate::panics::forget_panic;
@@ -50,7 +50,7 @@ impl Writer {
             if self.kept_bytes == 0 || Instant::now() >= stuck.min(end) {
                 break;
             }
-            thread::park_timeout(LINGER);
+            thread::park_timeout(NAP);
         }
         if self.kept_bytes > 0 {
             add_to_counter(&self.shared.counts.export_errors, 1);
@@ -70,7 +70,7 @@ pub(super) fn export_all_lines(exporter: &mut dyn Exporter, lines: &[u8]) -> boo
     while is_taken {
         match run_exporter_code(|| exporter.resume()) {
             Some(0) => break,
-            Some(_) => thread::park_timeout(LINGER),
+            Some(_) => thread::park_timeout(NAP),
             None => is_taken = false,
         }
     }

@@ -1,9 +1,10 @@
 //! The writer's thread. It takes events out of the ring in batches and turns them into lines. Each
 //! batch goes to the file with one write.
 //!
-//! If there is nothing to do, the thread wakes once a second. If a signal may ask it to close, it
-//! wakes ten times a second. It sleeps after fifty milliseconds without an event. A caller wakes it
-//! by a system call only if it sleeps.
+//! After an event the thread naps: it looks every two milliseconds whether there is more. A caller
+//! wakes it from a nap only by an error, a flush or a close, or if the queue fills up. After a second
+//! without an event the thread sleeps, and the next event wakes it. It also wakes once a second by
+//! itself, or ten times if a signal may ask it to close.
 
 mod batch;
 mod close;
@@ -50,11 +51,12 @@ use crate::export::Exporter;
 use crate::ring::{Drainer, Lanes, Tickets};
 use llm_audit_process::exit;
 
-/// How long the writer waits between two looks when there is nothing to do.
-const LINGER: Duration = Duration::from_millis(1);
-/// How often the writer waits so before it sleeps. A wake costs a caller four to five microseconds.
-/// Without these waits, each of a few sparse events would pay that.
-const LINGERS_MAX: u32 = 50;
+/// How long the writer naps between two looks when there is nothing to do. A process that is killed
+/// loses the events of this time, so it is short.
+const NAP: Duration = Duration::from_millis(2);
+/// How often the writer naps before it sleeps: about a second. A wake is a system call of the caller,
+/// and costs it microseconds. With the naps only events more than a second apart pay that.
+const NAPS_MAX: u32 = 500;
 /// How often a sleeping writer wakes anyway. If a signal may leave a note for it, it wakes more
 /// often.
 const SLEEP: Duration = Duration::from_secs(1);
@@ -136,16 +138,16 @@ impl Writer {
 
     fn run_loop(&mut self) {
         self.shared.control.register_thread();
-        // Waits in a row with nothing to do.
-        let mut lingers = 0;
+        // Naps in a row.
+        let mut naps = 0;
         loop {
             match self.run_turn() {
-                WriterTurn::Busy => lingers = 0,
+                WriterTurn::Busy => naps = 0,
                 WriterTurn::Idle { is_unready } => {
                     if self.resume_exports() {
-                        lingers = 0;
+                        naps = 0;
                     }
-                    self.wait_for_work(&mut lingers, is_unready);
+                    self.wait_for_work(&mut naps, is_unready);
                 }
                 WriterTurn::Last => return,
             }
@@ -240,13 +242,17 @@ impl Writer {
         }
     }
 
-    /// Waits: first it spins or parks briefly, and if nothing comes it sleeps.
-    fn wait_for_work(&mut self, lingers: &mut u32, is_unready: bool) {
+    /// Waits: for a moment if a producer is between its steps, otherwise it naps, and if nothing comes
+    /// it sleeps.
+    fn wait_for_work(&mut self, naps: &mut u32, is_unready: bool) {
         if is_unready {
             hint::spin_loop();
-        } else if *lingers < LINGERS_MAX {
-            *lingers += 1;
-            thread::park_timeout(LINGER);
+        } else if *naps < NAPS_MAX {
+            *naps += 1;
+            if self.drainers.may_nap() {
+                thread::park_timeout(NAP);
+                self.drainers.end_nap();
+            }
         } else if self.drainers.may_sleep() {
             self.look_for_disabled_spans(false);
             thread::park_timeout(if exit::listens_for_signals() { SLEEP_LISTENING } else { SLEEP });
