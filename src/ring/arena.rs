@@ -12,7 +12,7 @@ use std::ptr::{NonNull, null_mut};
 
 use super::free::{FreeList, NONE};
 use super::{ChainFull, Ring};
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
 /// Bytes in a block, and so the least an event takes. An odd number of cache lines: if it were a power
 /// of two, the first lines of all blocks would share a few sets of the cache.
@@ -27,6 +27,55 @@ pub(super) struct Arena {
     memory: NonNull<u64>,
     words: usize,
     pub(super) blocks: FreeList,
+}
+
+/// The state of a buffer beside its bytes, in a cache line's length, because neighbours belong to
+/// different threads.
+#[derive(Default)]
+#[repr(C)]
+pub(super) struct Buffer {
+    /// See [`slots`](super::slots).
+    pub(super) loss: AtomicU64,
+    /// The payload, which the protocol of the slots does not read.
+    pub(super) chain: BufferChain,
+    _rest: [u64; 5],
+}
+
+/// A type whose default is all zeros.
+///
+/// # Safety
+///
+/// Zeros are a valid value.
+pub(super) unsafe trait Zeros: Default {}
+
+// SAFETY: the atomics of std have the representation of their integers.
+unsafe impl Zeros for AtomicU32 {}
+// SAFETY: as above.
+unsafe impl Zeros for AtomicU64 {}
+// SAFETY: it consists of integers and of atomics, as above.
+unsafe impl Zeros for Buffer {}
+
+/// Makes `count` defaults, at least one. The memory is touched on first use, if it is large and the type
+/// needs no more alignment than the allocator gives anyway.
+#[cfg(not(loom))]
+pub(super) fn untouched_defaults<T: Zeros>(count: usize) -> Box<[T]> {
+    use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
+
+    let layout = Layout::array::<T>(count).expect("the settings limit the queue");
+    assert!(layout.size() > 0);
+    // SAFETY: the size was checked.
+    let memory = unsafe { alloc_zeroed(layout) };
+    if memory.is_null() {
+        handle_alloc_error(layout);
+    }
+    // SAFETY: it was allocated for such a slice, and zeros are valid for its elements.
+    unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(memory.cast(), count)) }
+}
+
+/// The atomics of loom are not zeros.
+#[cfg(loom)]
+pub(super) fn untouched_defaults<T: Zeros>(count: usize) -> Box<[T]> {
+    (0..count).map(|_| T::default()).collect()
 }
 
 /// The chain of a buffer. Only the buffer's owner reads or writes it. The fields are atomic so that no

@@ -2,6 +2,7 @@
 
 use crossbeam_utils::CachePadded;
 
+use super::arena::untouched_defaults;
 use crate::sync::{AtomicU32, AtomicU64, Ordering, ordering_weakened_by, pause};
 
 /// Bits of an index. The rest of a word is a tag or a lap.
@@ -23,7 +24,8 @@ pub(super) fn pack_index(upper: u64, index: u32) -> u64 {
 /// change. So a word never comes back while a slow thread still compares with it.
 pub(super) struct FreeList {
     head: CachePadded<AtomicU64>,
-    /// `links[i]` is the index below `i`. It also joins the blocks of a chain that is in use.
+    /// `links[i]` is the index below `i`, XOR `i + 1`. So zeros join every index to the next one. It also
+    /// joins the blocks of a chain that is in use.
     links: Box<[AtomicU32]>,
 }
 
@@ -31,21 +33,22 @@ impl FreeList {
     /// Makes a stack of all of `1..=count`, the lowest on top.
     pub(super) fn with_all_free(count: u32) -> Self {
         assert!(count < 1 << INDEX_BITS, "an index has {INDEX_BITS} bits");
-        let next = |index| if index == 0 || index == count { NONE } else { index + 1 };
-        Self {
+        let all = Self {
             head: CachePadded::new(AtomicU64::new(pack_index(0, count.min(1)))),
-            links: (0..=count).map(|index| AtomicU32::new(next(index))).collect(),
-        }
+            links: untouched_defaults(count as usize + 1),
+        };
+        all.link_below(count, NONE);
+        all
     }
 
     /// Returns the index that `link_below` joined under `index`. Only the owner of `index` may ask.
     pub(super) fn index_below(&self, index: u32) -> u32 {
-        self.links[index as usize].load(Ordering::Relaxed)
+        self.links[index as usize].load(Ordering::Relaxed) ^ (index + 1)
     }
 
     /// Joins `below` under `index`. Only the owner of both may call it.
     pub(super) fn link_below(&self, index: u32, below: u32) {
-        self.links[index as usize].store(below, Ordering::Relaxed);
+        self.links[index as usize].store(below ^ (index + 1), Ordering::Relaxed);
     }
 
     /// Takes the top index, which the caller then owns.

@@ -29,7 +29,7 @@
 use crossbeam_utils::CachePadded;
 
 use super::TakenBuffer;
-use super::arena::BufferChain;
+use super::arena::{Buffer, BufferChain, untouched_defaults};
 use super::free::{NONE, pack_index, unpack_index};
 use crate::sync::{AtomicU64, Ordering, is_mutant_asked, ordering_weakened_by, pause};
 
@@ -61,16 +61,6 @@ pub(super) struct Slots {
     pub(super) mark: u64,
 }
 
-/// The state of a buffer beside its bytes. Each has a cache line of its own, because neighbours belong
-/// to different threads.
-#[derive(Default)]
-#[repr(align(64))]
-struct Buffer {
-    loss: AtomicU64,
-    /// The payload, which the protocol does not read.
-    chain: BufferChain,
-}
-
 enum TicketOutcome {
     Taken(TakenBuffer),
     /// The ticket was sealed: its producer will draw another one.
@@ -90,8 +80,9 @@ impl Slots {
             tail: CachePadded::new(AtomicU64::new(0)),
             head: CachePadded::new(AtomicU64::new(0)),
             evict_from: CachePadded::new(AtomicU64::new(0)),
-            slots: (0..1_u64 << shift).map(|_| AtomicU64::new(pack_index(0, NONE))).collect(),
-            buffers: (0..=buffers).map(|_| Buffer::default()).collect(),
+            // Zero is `EMPTY(0)`.
+            slots: untouched_defaults(1 << shift),
+            buffers: untouched_defaults(buffers as usize + 1),
             shift,
             mark: (1 << shift >> 2).max(2),
         }

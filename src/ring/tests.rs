@@ -305,7 +305,9 @@ fn sleep_is_refused_while_something_is_left_in_any_lane() {
 /// Takes all there is in every lane.
 fn drain_all(drainers: &mut Lanes<Drainer>) {
     let Lanes { primary, secondary, held } = drainers;
-    [primary, secondary, held].map(drain);
+    for lane in [primary, secondary, held] {
+        drain(lane);
+    }
 }
 
 /// At a steady rate no event wakes the writer, however many come: each nap ends by itself.
