@@ -4,7 +4,7 @@
 //! After an event the thread naps: it looks every two milliseconds whether there is more. A caller
 //! wakes it from a nap only by an error, a flush or a close, or if the queue fills up. After a second
 //! without an event the thread sleeps, and the next event wakes it. It also wakes once a second by
-//! itself, or ten times if a signal may ask it to close.
+//! itself, or ten times if it must look for a signal.
 
 mod batch;
 mod close;
@@ -57,10 +57,9 @@ const NAP: Duration = Duration::from_millis(2);
 /// How often the writer naps before it sleeps: about a second. A wake is a system call of the caller,
 /// and costs it microseconds. With the naps only events more than a second apart pay that.
 const NAPS_MAX: u32 = 500;
-/// How often a sleeping writer wakes anyway. If a signal may leave a note for it, it wakes more
-/// often.
+/// How often a sleeping writer wakes anyway. If it must look for a signal, it wakes more often.
 const SLEEP: Duration = Duration::from_secs(1);
-const SLEEP_LISTENING: Duration = Duration::from_millis(100);
+const SLEEP_LOOKING: Duration = Duration::from_millis(100);
 const DAY_MICROS: i64 = 86_400_000_000;
 
 /// The file system and the clock that the writer uses. Tests replace them by a file system that
@@ -255,7 +254,7 @@ impl Writer {
             }
         } else if self.drainers.may_sleep() {
             self.look_for_disabled_spans(false);
-            thread::park_timeout(if exit::listens_for_signals() { SLEEP_LISTENING } else { SLEEP });
+            thread::park_timeout(if exit::must_look_for_signals() { SLEEP_LOOKING } else { SLEEP });
             self.drainers.clear_sleep();
         }
     }

@@ -1,9 +1,10 @@
 //! Closes what is registered when the process exits or a signal ends it.
 //!
 //! When `main` returns or calls `std::process::exit`, the C library runs a handler that closes the
-//! recorders. If [`close_on_signals`] was called, a signal only leaves a note. The writer threads find
-//! the note and close, and the last one ends the process as the signal would have. In both cases the
-//! writers have [`CLOSE_DEADLINE`], which the handler enforces.
+//! recorders. If [`close_on_signals`] was called, a signal only leaves a note and wakes a thread, which
+//! closes them. A forked child does not have that thread, so its writer threads look for the note. The
+//! last writer ends the process as the signal would have. In both cases the writers have
+//! [`CLOSE_DEADLINE`], which the handler enforces.
 #![allow(unsafe_code, reason = "atexit, and handlers of signals")]
 
 #[cfg(unix)]
@@ -46,11 +47,16 @@ pub fn close_at_exit(logger: &Arc<impl CloseAtExit + 'static>) {
 /// itself. Uses no thread-locals, which may be gone by now.
 #[cfg(unix)]
 fn close_loggers_at_exit() {
-    let Some(loggers) = LOGGERS.get() else { return };
-    let loggers: Vec<_> = loggers.lock().iter().filter_map(Weak::upgrade).collect();
+    let loggers = registered_loggers();
     // All are closed first, so that they share the same time.
     loggers.iter().for_each(|logger| logger.close());
     loggers.iter().for_each(|logger| logger.close_and_wait());
+}
+
+#[cfg(unix)]
+fn registered_loggers() -> Vec<Arc<dyn CloseAtExit>> {
+    let Some(loggers) = LOGGERS.get() else { return Vec::new() };
+    loggers.lock().iter().filter_map(Weak::upgrade).collect()
 }
 
 /// The reason why signals are not handled.
@@ -137,15 +143,17 @@ pub use platform::close_on_signals;
 #[cfg(unix)]
 pub use platform::is_signal_ignored;
 #[cfg(unix)]
-pub use platform::listens_for_signals;
+pub use platform::must_look_for_signals;
 
 #[cfg(unix)]
 mod platform {
     use std::ffi::c_int;
-    use std::io;
+    use std::io::{self, PipeReader, Read};
     use std::mem::MaybeUninit;
+    use std::os::fd::IntoRawFd;
     use std::ptr;
     use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
 
     use super::CLOSE_DEADLINE;
     use super::{SignalError, SignalErrorCause};
@@ -175,9 +183,12 @@ mod platform {
     /// Whether [`close_on_signals`] was called.
     static LISTENS: AtomicBool = AtomicBool::new(false);
 
-    /// Returns whether a signal may ask the writers to close, so that they have to look for it.
-    pub fn listens_for_signals() -> bool {
+    /// Returns whether a signal may come and no thread waits for it, so that the writers must look for
+    /// it often.
+    pub fn must_look_for_signals() -> bool {
+        // Relaxed: the writers look now and then anyway.
         LISTENS.load(Ordering::Relaxed)
+            && fork::process_state().signal_pipe.load(Ordering::Relaxed) == 0
     }
 
     /// Makes SIGTERM and SIGINT close everything that is registered, and then end the process as they
@@ -203,12 +214,32 @@ mod platform {
         let free = signals_without_handler()?;
         // Set before the first signal can come, so that a writer looks in time.
         LISTENS.store(true, Ordering::Relaxed);
-        for signal in free {
-            if !set_signal_handler(signal, on_signal as *const () as usize) {
+        for signal in &free {
+            if !set_signal_handler(*signal, on_signal as *const () as usize) {
                 return Err(SignalError(SignalErrorCause::Refused(io::Error::last_os_error())));
             }
         }
+        if !free.is_empty() {
+            // Without the thread the writers look for the note.
+            let _polls = start_signal_thread();
+        }
         Ok(())
+    }
+
+    /// Starts the thread that closes what is registered after the first signal.
+    fn start_signal_thread() -> io::Result<()> {
+        let (woken, pipe) = io::pipe()?;
+        let thread = thread::Builder::new().name("llm-audit-signal".to_owned());
+        thread.spawn(|| close_after_signal(woken))?;
+        // Relaxed: the handler writes to a number. The pipe stays open as long as the process lives.
+        fork::process_state().signal_pipe.store(pipe.into_raw_fd(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn close_after_signal(mut woken: PipeReader) {
+        if woken.read_exact(&mut [0]).is_ok() {
+            super::registered_loggers().iter().for_each(|logger| logger.close());
+        }
     }
 
     /// Returns those of the signals that end the process now.
@@ -264,6 +295,11 @@ mod platform {
         let _impossible = set_signal_handler(libc::SIGALRM, on_alarm_signal as *const () as usize);
         // SAFETY: it has no precondition.
         unsafe { libc::alarm(CLOSE_DEADLINE.as_secs() as u32) };
+        let pipe = own.signal_pipe.load(order);
+        if pipe != 0 {
+            // SAFETY: the byte may be read. A pipe takes one at once.
+            let _impossible = unsafe { libc::write(pipe, [0_u8].as_ptr().cast(), 1) };
+        }
     }
 
     /// Handles the end of the writers' time.
@@ -304,8 +340,8 @@ mod platform {
     pub(super) fn end_process_by_signal(_signal: i32) {}
 }
 
-/// Returns whether a signal may ask the writers to close. Never, on this platform.
+/// Returns whether a signal may come that the writers must look for. Never, on this platform.
 #[cfg(not(unix))]
-pub fn listens_for_signals() -> bool {
+pub fn must_look_for_signals() -> bool {
     false
 }

@@ -36,6 +36,9 @@ pub struct ProcessState {
     pub writers: AtomicU64,
     /// The signal that ends the process after its recorders are closed, or zero if none came.
     pub closing: AtomicI32,
+    /// The pipe by which the first signal wakes the thread that closes the recorders, or zero if there
+    /// is no such thread.
+    pub signal_pipe: AtomicI32,
 }
 
 impl ProcessState {
@@ -45,6 +48,7 @@ impl ProcessState {
             early: AtomicU64::new(0),
             writers: AtomicU64::new(0),
             closing: AtomicI32::new(0),
+            signal_pipe: AtomicI32::new(0),
         }
     }
 
@@ -54,6 +58,7 @@ impl ProcessState {
         self.early.store(0, Ordering::Relaxed);
         self.writers.store(0, Ordering::Relaxed);
         self.closing.store(0, Ordering::Relaxed);
+        self.signal_pipe.store(0, Ordering::Relaxed);
     }
 }
 
