@@ -3,7 +3,7 @@
 //!
 //! Before each event the caller sleeps or waits until it is due, as a service does between requests.
 //! So its caches are as cold as the rest of the machine makes them. Each figure includes two readings
-//! of the clock. `service --strace RATE SECONDS` only emits, for a count of system calls.
+//! of the clock. `service RATE SECONDS` only emits, for a count of system calls.
 #![allow(clippy::print_stdout, reason = "its output")]
 
 use std::fs;
@@ -122,22 +122,20 @@ fn idle() {
 }
 
 fn number(text: &str) -> u32 {
-    text.parse().expect("usage: service [--strace RATE SECONDS] [--signals]")
+    text.parse().expect("usage: service [RATE SECONDS]")
 }
 
 fn main() {
     let dir = std::env::temp_dir().join(format!("llm-audit-service-{}", std::process::id()));
     let bare = resident_kib();
     let args: Vec<_> = std::env::args().skip(1).collect();
-    if args.iter().any(|arg| arg == "--signals") {
-        llm_audit::close_on_signals().expect("nobody else handles them");
-    }
+    llm_audit::close_on_signals().expect("nobody else handles signals");
     let builder = AuditLogger::builder().without_environment().directory(&dir).debug(true);
     let logger = builder.build().expect("the settings are valid");
     emit(&logger, &clean_text());
     logger.flush(CLOSE_WITHIN).expect("the log is written");
     let after_one = resident_kib() - bare;
-    if let [_, rate, seconds] = &args[..] {
+    if let [rate, seconds] = &args[..] {
         let rate = number(rate);
         let ns = paced(&logger, rate, rate * number(seconds));
         println!("{rate} events/s: {:?} ns", quantiles(&ns));
