@@ -10,7 +10,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::exit;
 use std::ptr;
-use std::sync::OnceLock;
+use std::sync::{OnceLock, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -412,6 +412,40 @@ fn a_dead_sink_holds_up_no_signal() {
         }
         tell(began, &format!("{} signals beside a dead sink", signals.len()));
     }
+}
+
+/// Reports its first event, and never comes back from it.
+struct Stuck(mpsc::Sender<()>);
+
+impl Exporter for Stuck {
+    fn export(&mut self, lines: &[u8]) -> io::Result<()> {
+        if lines.windows(6).any(|part| part == br#""seq":"#) {
+            self.0.send(()).unwrap();
+        }
+        Dead.export(lines)
+    }
+}
+
+/// Nobody has to look for a signal: a logger is closed while its writer cannot.
+#[test]
+fn a_signal_closes_a_logger_whose_writer_is_stuck() {
+    if alone::folder().is_some() {
+        let (reached, stuck) = mpsc::channel();
+        let audit = AuditLogger::builder().without_environment().files(false).debug(true);
+        let audit = audit.exporter(Stuck(reached)).build().unwrap();
+        llm_audit::close_on_signals().unwrap();
+        emit_into(&audit, 0);
+        stuck.recv().unwrap();
+        // SAFETY: the signal is handled.
+        unsafe { libc::raise(libc::SIGTERM) };
+        // If it is never closed, the time of the writers ends the process by the signal.
+        while audit.accounting().rejected == 0 {
+            emit_into(&audit, 1);
+        }
+        // SAFETY: the log is of no interest.
+        unsafe { libc::_exit(CODE) };
+    }
+    assert_code(&Alone::new("a_signal_closes_a_logger_whose_writer_is_stuck").run(), CODE);
 }
 
 #[test]

@@ -218,8 +218,8 @@ pub fn flush_durable(deadline: Duration) -> Result<Flushed, Error> {
 ///
 /// Use this in programs that do not handle these signals themselves. If a service handles them to
 /// finish its requests first, it drops its guard or returns from `main` instead. If a signal is
-/// ignored, as under `nohup`, it stays ignored. After a signal the library uses SIGALRM. A forked
-/// child closes on these signals too.
+/// ignored, as under `nohup`, it stays ignored. A thread waits for the signals, and after one the
+/// library uses SIGALRM. A forked child closes on these signals too.
 ///
 /// # Errors
 ///
