@@ -48,7 +48,8 @@ pub(super) struct Buffer {
 /// Zeros are a valid value.
 pub(super) unsafe trait Zeros: Default {}
 
-// SAFETY: the atomics of std have the representation of their integers.
+// SAFETY: the atomics of std have the representation of their integers. Those of loom are not made of
+// zeros: see below.
 unsafe impl Zeros for AtomicU32 {}
 // SAFETY: as above.
 unsafe impl Zeros for AtomicU64 {}
