@@ -6,6 +6,7 @@ mod fields;
 pub mod gen_ai;
 mod head;
 pub mod ids;
+pub mod json_text;
 mod judgement;
 mod latencies;
 mod line;

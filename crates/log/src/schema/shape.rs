@@ -1,6 +1,5 @@
 //! The shapes of fields: how each is written, read and checked.
 
-use std::fmt::Display;
 use std::io::Write as _;
 
 use jiff::Timestamp;
@@ -8,7 +7,10 @@ use jiff::fmt::temporal::DateTimePrinter;
 use serde::Serialize;
 
 use super::ids::{is_instance, parse_span_id, parse_trace_id};
-use super::spelled::{micros_of_time, micros_of_usual_time, usual_number};
+use super::json_text::{append_integer, append_string};
+use super::spelled::{
+    append_usual_decimal, micros_of_time, micros_of_usual_time, usual_number, usual_time_of_micros,
+};
 use super::{Status, Usd, VERSION};
 use crate::json::{Json, unquoted};
 
@@ -137,7 +139,8 @@ impl FieldShape for Text {
 
     #[inline]
     fn write(out: &mut Vec<u8>, key: FieldKey, value: &str) {
-        write_string_field(out, key, value);
+        out.extend_from_slice(key.bare.as_bytes());
+        append_string(out, value);
     }
 
     fn read(json: Json<'_>) -> Option<&str> {
@@ -180,7 +183,8 @@ impl FieldShape for Integer {
 
     #[inline]
     fn write(out: &mut Vec<u8>, key: FieldKey, value: u64) {
-        write_display_field(out, key, value);
+        out.extend_from_slice(key.bare.as_bytes());
+        append_integer(out, value);
     }
 
     fn read(json: Json<'_>) -> Option<u64> {
@@ -203,12 +207,17 @@ impl FieldShape for Number {
     type Written<'a> = f64;
     type Read<'a> = f64;
 
-    /// Writes the shortest digits that give this `f64` back; `Display` never writes an exponent. A
-    /// value that is not finite is left out.
+    /// Writes the shortest digits that give this `f64` back, without an exponent. A value that is not
+    /// finite is left out.
     #[inline]
     fn write(out: &mut Vec<u8>, key: FieldKey, value: f64) {
-        if value.is_finite() {
-            write_display_field(out, key, value);
+        if !value.is_finite() {
+            return;
+        }
+        out.extend_from_slice(key.bare.as_bytes());
+        if !append_usual_decimal(out, value, b"") {
+            // `Display` never writes an exponent, and a vector takes all there is.
+            let _ = write!(out, "{value}");
         }
     }
 
@@ -230,7 +239,9 @@ impl FieldShape for Dollars {
 
     #[inline]
     fn write(out: &mut Vec<u8>, key: FieldKey, value: Usd) {
-        write_display_field(out, key, value);
+        out.extend_from_slice(key.bare.as_bytes());
+        // A vector takes all there is.
+        let _ = write!(out, "{value}");
     }
 
     /// Reads the amount by the shortest digits of the nearest `f64`. [`Line`](crate::Line) reads
@@ -277,7 +288,10 @@ impl FieldShape for TraceId {
 
     #[inline]
     fn write(out: &mut Vec<u8>, key: FieldKey, value: u128) {
-        write_id_field(out, key, &value.to_be_bytes());
+        open_string_field(out, key);
+        out.extend_from_slice(&hex_digits((value >> 64) as u64));
+        out.extend_from_slice(&hex_digits(value as u64));
+        out.push(b'"');
     }
 
     fn read(json: Json<'_>) -> Option<&str> {
@@ -306,7 +320,9 @@ impl FieldShape for SpanId {
 
     #[inline]
     fn write(out: &mut Vec<u8>, key: FieldKey, value: u64) {
-        write_id_field(out, key, &value.to_be_bytes());
+        open_string_field(out, key);
+        out.extend_from_slice(&hex_digits(value));
+        out.push(b'"');
     }
 
     fn read(json: Json<'_>) -> Option<&str> {
@@ -337,9 +353,7 @@ impl FieldShape for Time {
     #[inline]
     fn write(out: &mut Vec<u8>, key: FieldKey, value: i64) {
         open_string_field(out, key);
-        // The time is in jiff's range after the clamp, and a vector takes all there is.
-        let time = Timestamp::from_microsecond(value.clamp(TIME_MIN, TIME_MAX)).unwrap_or_default();
-        let _ = TIME.print_timestamp(&time, &mut *out);
+        append_time(out, value);
         out.push(b'"');
     }
 
@@ -356,10 +370,20 @@ impl FieldShape for Time {
 
 /// Returns a time as a line has it.
 pub(crate) fn spelled_time(micros: i64) -> String {
-    let mut text = String::new();
+    let mut text = Vec::new();
+    append_time(&mut text, micros);
+    String::from_utf8(text).expect("digits and signs")
+}
+
+/// Appends a time without quotes.
+fn append_time(out: &mut Vec<u8>, micros: i64) {
+    if let Some(text) = usual_time_of_micros(micros) {
+        out.extend_from_slice(&text);
+        return;
+    }
+    // The time is in jiff's range after the clamp, and a vector takes all there is.
     let time = Timestamp::from_microsecond(micros.clamp(TIME_MIN, TIME_MAX)).unwrap_or_default();
-    let _ = TIME.print_timestamp(&time, &mut text);
-    text
+    let _ = TIME.print_timestamp(&time, out);
 }
 
 impl FieldShape for DataObject {
@@ -413,7 +437,7 @@ fn id_spelling_fault(json: Json<'_>, digits: usize) -> Option<&'static str> {
     (!is_full).then_some(NOT_FULL)
 }
 
-/// Appends a value through simd-json. If that fails, the part it wrote is taken back.
+/// Appends a payload. If that fails, the part that was written is taken back.
 fn write_payload_field(out: &mut Vec<u8>, key: FieldKey, value: &(impl AppendJson + ?Sized)) {
     out.extend_from_slice(key.bare.as_bytes());
     let start = out.len();
@@ -423,35 +447,29 @@ fn write_payload_field(out: &mut Vec<u8>, key: FieldKey, value: &(impl AppendJso
     }
 }
 
-/// Appends a string through simd-json.
-///
-/// Not generic, so that the users of this crate have no copy of it. They would share simd-json's code
-/// with their payloads, and it would be inlined into neither.
-fn write_string_field(out: &mut Vec<u8>, key: FieldKey, value: &str) {
-    out.extend_from_slice(key.bare.as_bytes());
-    // A vector takes all there is.
-    let _ = simd_json::to_writer(&mut *out, value);
-}
-
-/// Appends a value that displays itself as JSON spells it.
-fn write_display_field(out: &mut Vec<u8>, key: FieldKey, value: impl Display) {
-    out.extend_from_slice(key.bare.as_bytes());
-    // A vector takes all there is; no impl used here fails by itself.
-    let _ = write!(out, "{value}");
-}
-
-/// Appends an id of up to 16 bytes in hexadecimal digits.
+/// Returns the hexadecimal digits of a number.
 #[inline]
-fn write_id_field(out: &mut Vec<u8>, key: FieldKey, bytes: &[u8]) {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut hex = [0; 32];
-    let (pairs, _) = hex.as_chunks_mut::<2>();
-    for (pair, byte) in pairs.iter_mut().zip(bytes) {
-        *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
-    }
-    open_string_field(out, key);
-    out.extend_from_slice(&hex[..bytes.len() * 2]);
-    out.push(b'"');
+fn hex_digits(number: u64) -> [u8; 16] {
+    let mut digits = [0; 16];
+    let (first, last) = digits.split_at_mut(8);
+    first.copy_from_slice(&eight_hex_digits((number >> 32) as u32));
+    last.copy_from_slice(&eight_hex_digits(number as u32));
+    digits
+}
+
+/// Spells all digits of a number at once.
+#[inline]
+fn eight_hex_digits(number: u32) -> [u8; 8] {
+    const ONES: u64 = u64::MAX / 0xff;
+    // Each digit gets a byte of its own.
+    let mut digits = u64::from(number);
+    digits = (digits | digits << 16) & 0x0000_ffff_0000_ffff;
+    digits = (digits | digits << 8) & 0x00ff_00ff_00ff_00ff;
+    digits = (digits | digits << 4) & (ONES * 0x0f);
+    // Six more than a digit carries into the upper half of its byte if it is a letter.
+    let letters = (digits + ONES * 6) >> 4 & ONES;
+    let text = digits + ONES * u64::from(b'0') + letters * u64::from(b'a' - b'0' - 10);
+    text.to_be_bytes()
 }
 
 /// Appends a text that needs no escapes.
@@ -473,19 +491,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn simd_json_escapes_every_string_as_serde_json_reads_it() {
-        // Each character that JSON knows, at each place of a vector register.
-        let special = ['"', '\\', '\0', '\u{1f}', '\n', '\u{7f}', '\u{85}', '\u{2028}', '\u{feff}'];
-        for len in 0..70 {
-            for at in 0..=len {
-                for c in special {
-                    let text = format!("{}{c}{}", "x".repeat(at), "é".repeat(len - at));
-                    let mut out = Vec::new();
-                    write_string_field(&mut out, FieldKey { bare: "", quoted: "\"" }, &text);
-                    let back: String = serde_json::from_slice(&out).expect("JSON");
-                    assert_eq!(back, text);
-                }
-            }
+    fn ids_have_all_their_digits() {
+        let mut random = fastrand::Rng::with_seed(2);
+        for number in [0, 1, 0x9a, u64::MAX].into_iter().chain((0..1000).map(|_| random.u64(..))) {
+            assert_eq!(hex_digits(number), format!("{number:016x}").as_bytes());
+        }
+    }
+
+    #[test]
+    fn numbers_have_the_shortest_digits() {
+        let mut random = fastrand::Rng::with_seed(4);
+        for round in 0..100_000 {
+            let bits = random.u32(1..60);
+            let number = match round % 3 {
+                0 => f64::from_bits(random.u64(..)),
+                1 => random.u64(..1 << bits) as f64 / 1e6,
+                _ => random.u64(..1 << bits) as f64 / 10_f64.powi(random.i32(0..12)),
+            };
+            let mut out = Vec::new();
+            Number::write(&mut out, FieldKey { bare: ":", quoted: "" }, number);
+            let expected = if number.is_finite() { format!(":{number}") } else { String::new() };
+            assert_eq!(out, expected.as_bytes());
         }
     }
 }

@@ -1,6 +1,9 @@
-//! Times and numbers as lines usually spell them, read faster than by the libraries that know all spellings.
+//! Times and numbers as lines usually spell them, read and written faster than by the libraries that know all
+//! spellings.
 
 use jiff::Timestamp;
+
+use super::json_text::append_integer;
 
 /// Reads any time.
 pub(super) fn micros_of_time(text: &str) -> Option<i64> {
@@ -40,6 +43,102 @@ pub(super) fn micros_of_usual_time(text: &[u8]) -> Option<i64> {
     let days_before = year * 365 + year / 4 - year / 100 + year / 400 - 719_468;
     let days = days_before + (153 * month + 2) / 5 + day - 1;
     Some((((days * 24 + hour) * 60 + minute) * 60 + second) * 1_000_000 + micros)
+}
+
+/// Spells a time of the years 1970 to 9998 as this library writes it, `2026-01-02T03:04:05.000006Z`. Other years
+/// are left to jiff.
+pub(super) fn usual_time_of_micros(micros: i64) -> Option<[u8; 27]> {
+    /// The first second of the year 9999.
+    const END: u64 = 253_370_764_800;
+    let micros = u64::try_from(micros).ok()?;
+    let (seconds, micros) = (micros / 1_000_000, (micros % 1_000_000) as u32);
+    if seconds >= END {
+        return None;
+    }
+    let (year, month, day) = civil_day((seconds / 86_400) as u32);
+    let second = (seconds % 86_400) as u32;
+    let mut text = *b"0000-00-00T00:00:00.000000Z";
+    let pairs = [
+        (0, year / 100),
+        (2, year),
+        (5, month),
+        (8, day),
+        (11, second / 3600),
+        (14, second / 60 % 60),
+        (17, second % 60),
+        (20, micros / 10_000),
+        (22, micros / 100),
+        (24, micros),
+    ];
+    for (at, number) in pairs {
+        text[at..at + 2].copy_from_slice(&digit_pair(number));
+    }
+    Some(text)
+}
+
+/// The year, month and day of a day, by its number from 1970-01-01.
+fn civil_day(number: u32) -> (u32, u32, u32) {
+    const DAYS_OF_FOUR_CENTURIES: u32 = 146_097;
+    // Years begin in March here, so that the day of a leap year is their last one.
+    let number = number + 719_468;
+    let (era, day) = (number / DAYS_OF_FOUR_CENTURIES, number % DAYS_OF_FOUR_CENTURIES);
+    let leap_days = day / 1460 - day / 36_524 + day / (DAYS_OF_FOUR_CENTURIES - 1);
+    let year = (day - leap_days) / 365;
+    let day = day - (year * 365 + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let year = era * 400 + year;
+    if month < 10 { (year, month + 3, day) } else { (year + 1, month - 9, day) }
+}
+
+/// Returns the last two digits of a number.
+#[inline]
+fn digit_pair(number: u32) -> [u8; 2] {
+    const PAIRS: [[u8; 2]; 100] = {
+        let (mut pairs, mut at) = ([[b'0'; 2]; 100], 0);
+        while at < pairs.len() {
+            pairs[at] = [b'0' + at as u8 / 10, b'0' + at as u8 % 10];
+            at += 1;
+        }
+        pairs
+    };
+    PAIRS[(number % 100) as usize]
+}
+
+/// Appends the shortest digits of a number from 0 that has few of them, without an exponent, and `whole_end` after a
+/// whole number. Otherwise appends nothing and returns `false`.
+///
+/// No two decimals of at most 15 digits have the same nearest `f64`. So if such a decimal has this one, no shorter
+/// one does.
+pub(super) fn append_usual_decimal(out: &mut Vec<u8>, number: f64, whole_end: &[u8]) -> bool {
+    /// A number below this has at most 15 digits, if six are after the point.
+    const END: f64 = 1e9;
+    const MILLION: u32 = 1_000_000;
+    let millionths = (number * f64::from(MILLION) + 0.5) as i64;
+    let is_usual = number.is_sign_positive()
+        && number < END
+        && millionths as f64 / f64::from(MILLION) == number;
+    if is_usual {
+        let millionths = millionths as u64;
+        append_integer(out, millionths / u64::from(MILLION));
+        match (millionths % u64::from(MILLION)) as u32 {
+            0 => out.extend_from_slice(whole_end),
+            fraction => append_fraction(out, fraction),
+        }
+    }
+    is_usual
+}
+
+/// Appends a point and millionths, without zeros at the end.
+#[inline]
+fn append_fraction(out: &mut Vec<u8>, millionths: u32) {
+    let [a, b] = digit_pair(millionths / 10_000);
+    let [c, d] = digit_pair(millionths / 100);
+    let [e, f] = digit_pair(millionths);
+    out.extend_from_slice(&[b'.', a, b, c, d, e, f]);
+    while out.last() == Some(&b'0') {
+        out.pop();
+    }
 }
 
 /// Reads a number from 0 of few digits. An exact whole number is divided by an exact power of ten, so the
@@ -102,6 +201,24 @@ mod tests {
             ["2026-01-02T03:04:05.000006+", "2026-01-02 03:04:05.000006Z", "2026-01-02T03:04:05Z"]
         {
             assert_eq!(micros_of_usual_time(text.as_bytes()), None);
+        }
+    }
+
+    #[test]
+    fn usual_times_are_written_as_jiff_writes_them() {
+        const LAST: i64 = 253_370_764_799_999_999;
+        let mut random = fastrand::Rng::with_seed(11);
+        // Both ends of days, from a leap year to one that is none.
+        let days = (0..40_000).map(|day| day * 86_400_000_000);
+        let named = days.flat_map(|day| [day, day + 86_399_999_999]).chain([LAST]);
+        let drawn = (0..40_000).map(|_| random.i64(0..=LAST));
+        for micros in named.chain(drawn) {
+            let time = Timestamp::from_microsecond(micros).expect("in range");
+            let text = usual_time_of_micros(micros).expect("a usual time");
+            assert_eq!(text, format!("{time:.6}").as_bytes());
+        }
+        for other in [-1, i64::MIN, LAST + 1, i64::MAX] {
+            assert_eq!(usual_time_of_micros(other), None);
         }
     }
 

@@ -1,0 +1,168 @@
+//! Strings and numbers as simd-json writes them. The usual ones are written faster than by simd-json.
+
+use super::spelled::append_usual_decimal;
+
+/// Blocks of this many bytes are looked at together.
+const BLOCK_BYTES: usize = 64;
+
+/// Appends a string in quotes.
+///
+/// Not inlined, so that the users of this crate have no copy of it.
+#[inline(never)]
+pub fn append_string(out: &mut Vec<u8>, text: &str) {
+    if !append_plain(out, text.as_bytes()) {
+        append_escaped(out, text);
+    }
+}
+
+/// Appends a string in quotes. Returns `false`, and appends nothing, if it is not UTF-8.
+#[inline]
+pub fn append_utf8_string(out: &mut Vec<u8>, text: &[u8]) -> bool {
+    append_plain(out, text) || append_checked(out, text)
+}
+
+/// Appends a whole number.
+#[inline]
+pub fn append_integer(out: &mut Vec<u8>, number: u64) {
+    if number < 10 {
+        return out.push(b'0' + number as u8);
+    }
+    // A vector takes all there is.
+    let _ = simd_json::to_writer(out, &number);
+}
+
+/// Appends a number with a point or an exponent. One that is not finite becomes `null`.
+pub fn append_float(out: &mut Vec<u8>, number: f64) {
+    // Below this simd-json writes an exponent.
+    const PLAIN_MIN: f64 = 1e-5;
+    let is_plain = number == 0.0 || number >= PLAIN_MIN;
+    if !is_plain || !append_usual_decimal(out, number, b".0") {
+        // A vector takes all there is.
+        let _ = simd_json::to_writer(out, &number);
+    }
+}
+
+/// Appends a string if it is ASCII without anything to escape. Otherwise appends nothing and returns `false`.
+#[inline]
+fn append_plain(out: &mut Vec<u8>, text: &[u8]) -> bool {
+    let is_plain = is_plain(text);
+    if is_plain {
+        out.reserve(text.len() + 2);
+        out.push(b'"');
+        out.extend_from_slice(text);
+        out.push(b'"');
+    }
+    is_plain
+}
+
+#[inline(never)]
+fn append_checked(out: &mut Vec<u8>, text: &[u8]) -> bool {
+    let text = std::str::from_utf8(text);
+    if let Ok(text) = text {
+        append_escaped(out, text);
+    }
+    text.is_ok()
+}
+
+/// Appends a string through simd-json, which finds what to escape by vectors.
+#[inline(never)]
+fn append_escaped(out: &mut Vec<u8>, text: &str) {
+    // A vector takes all there is.
+    let _ = simd_json::to_writer(out, text);
+}
+
+/// Returns whether the text is ASCII and has nothing to escape.
+#[inline]
+fn is_plain(text: &[u8]) -> bool {
+    /// Looks at two blocks that cover the text and may overlap.
+    macro_rules! look_at_ends {
+        ($($size:literal),*) => {$(
+            if let (Some(first), Some(last)) = (text.first_chunk::<$size>(), text.last_chunk::<$size>())
+                && text.len() <= 2 * $size
+            {
+                return is_plain_block([*first, *last].as_flattened());
+            }
+        )*};
+    }
+    look_at_ends!(8, 16, 4);
+    match text.last_chunk() {
+        Some(last) => is_plain_long(text, last),
+        None => is_plain_block(text),
+    }
+}
+
+/// Returns whether a text that ends in `last` is plain.
+#[inline(never)]
+fn is_plain_long(text: &[u8], last: &[u8; 32]) -> bool {
+    let (blocks, rest) = text.as_chunks::<BLOCK_BYTES>();
+    blocks.iter().all(|block| is_plain_block(block))
+        && is_plain_block(last)
+        && rest.first_chunk::<32>().is_none_or(|block| is_plain_block(block))
+}
+
+/// Looks at all bytes without an early exit, so that the compiler takes vectors if their number is fixed.
+#[inline(always)]
+fn is_plain_block(block: &[u8]) -> bool {
+    // As a signed number, a byte beyond ASCII is below zero.
+    let is_special = |byte: u8| ((byte as i8) < 0x20) | (byte == b'"') | (byte == b'\\');
+    !block.iter().fold(false, |any, byte| any | is_special(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_string_is_written_as_simd_json_writes_it() {
+        // Each kind of character, at each place of a block.
+        let special =
+            ["", "\"", "\\", "\0", "\u{1f}", "\n", "\u{7f}", "\u{85}", "\u{2028}", "\u{feff}"];
+        for len in 0..140 {
+            for at in 0..=len {
+                for special in special {
+                    let text = format!("{}{special}{}", "x".repeat(at), "~ ".repeat(len - at));
+                    let (mut out, mut checked) = (Vec::new(), Vec::new());
+                    append_string(&mut out, &text);
+                    assert!(append_utf8_string(&mut checked, text.as_bytes()));
+                    assert_eq!(out, simd_json::to_vec(&text).unwrap(), "{text:?}");
+                    assert_eq!(checked, out);
+                    let back: String = serde_json::from_slice(&out).expect("JSON");
+                    assert_eq!(back, text);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_utf_8_is_not_written() {
+        for len in 0..200 {
+            for at in 0..=len {
+                let mut text = vec![b'x'; len];
+                text.insert(at, 0xff);
+                let mut out = Vec::new();
+                assert!(!append_utf8_string(&mut out, &text));
+                assert!(out.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn every_number_is_written_as_simd_json_writes_it() {
+        let mut random = fastrand::Rng::with_seed(7);
+        let named = [0.0, -0.0, 1.0, 1e-5, 9.9e-6, 1e-6, 0.1 + 0.2, 1e9, 1e15, 5e-324, f64::MAX];
+        let drawn = (0..100_000).map(|round| {
+            let bits = random.u32(1..60);
+            match round % 4 {
+                0 => f64::from_bits(random.u64(..)),
+                1 => random.u64(..1 << bits) as f64 / 1e6,
+                2 => random.u64(..1 << bits) as f64 / 10_f64.powi(random.i32(0..12)),
+                _ => random.f64(),
+            }
+        });
+        for number in named.into_iter().chain(drawn) {
+            let mut out = Vec::new();
+            append_float(&mut out, number);
+            assert_eq!(out, simd_json::to_vec(&number).unwrap(), "{number:e}");
+        }
+    }
+}
