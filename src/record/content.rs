@@ -116,7 +116,7 @@ fn append_members(
     members: &mut RecordCursor<'_>,
     is_left_out: impl Fn(&str) -> bool,
 ) -> Result<(), MalformedRecord> {
-    while *members.0.first().ok_or(MalformedRecord)? != END {
+    while !members.skip_tag(END)? {
         let member = members.0;
         let name = members.string()?;
         members.skip_value()?;
@@ -124,7 +124,6 @@ fn append_members(
             bare.extend_from_slice(&member[..member.len() - members.0.len()]);
         }
     }
-    members.0 = &members.0[1..];
     Ok(())
 }
 

@@ -1,35 +1,18 @@
 //! Decodes a flat record for the writer. It accepts any bytes without a panic or deep recursion.
 
 use std::borrow::Cow;
-use std::cell::Cell;
-use std::fmt;
-
-use serde::ser::{Error, SerializeMap, SerializeSeq};
-use serde::{Serialize, Serializer};
 
 use super::{
-    COUNTED, DEPTH_MAX, END, ERROR, F32, F64, FALSE, HAS_OTHERS, KEPT_SHIFT, MAP, NEGATIVE, NULL,
-    PARTS, PAYLOAD, SEQ, STR, TRUE, UINT, flag,
+    COUNTED, END, ERROR, F32, F64, FALSE, HAS_OTHERS, KEPT_SHIFT, MAP, NEGATIVE, NULL, PARTS,
+    PAYLOAD, SEQ, STR, TRUE, UINT, flag,
 };
 use crate::pricing::Usd;
 use crate::sampler::Kept;
 use llm_audit_log::{EventType, Status};
 
-/// The largest number of containers inside each other.
-///
-/// They are a payload's own, the error object around it, and the one that wraps a value that is not
-/// an object.
-const LEVELS_MAX: usize = DEPTH_MAX + 2;
-
 /// The error for bytes that are not a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MalformedRecord;
-
-impl fmt::Display for MalformedRecord {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not a flat record")
-    }
-}
 
 /// One event as it was stored in the ring.
 #[derive(Clone, Debug)]
@@ -52,24 +35,16 @@ pub(crate) struct Record<'a> {
     pub(crate) error: Option<EncodedValue<'a>>,
 }
 
-/// An encoded value. It serializes as the value that was encoded. If the bytes are not a value,
-/// serializing fails.
+/// The bytes of a value and what comes after it.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct EncodedValue<'a>(&'a [u8]);
-
-#[cfg(all(feature = "macros", feature = "replay"))]
-impl<'a> EncodedValue<'a> {
-    pub(crate) fn of_bytes(bytes: &'a [u8]) -> Self {
-        Self(bytes)
-    }
-}
+pub(crate) struct EncodedValue<'a>(pub(super) &'a [u8]);
 
 /// Reads one record.
 ///
 /// # Errors
 ///
 /// Returns an error if the head or the strings after it are cut short. The payloads are only read
-/// when they are serialized.
+/// when they are written.
 pub(crate) fn decode_record(bytes: &[u8]) -> Result<Record<'_>, MalformedRecord> {
     let mut cursor = RecordCursor(bytes);
     let [code, state, flags] = cursor.array()?;
@@ -178,132 +153,12 @@ pub(crate) fn decode_timestamp(bytes: &[u8]) -> Result<i64, MalformedRecord> {
     cursor.word().map(|word| word as i64)
 }
 
-impl Serialize for EncodedValue<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        UnreadValue { rest: &Cell::new(self.0), level: 0 }.serialize(serializer)
-    }
-}
-
-/// The value at the beginning of `rest`. Serializing it removes it from there.
-#[derive(Clone, Copy)]
-struct UnreadValue<'r, 'a> {
-    rest: &'r Cell<&'a [u8]>,
-    /// The number of containers around it.
-    level: usize,
-}
-
-impl<'a> UnreadValue<'_, 'a> {
-    fn read_with<R>(
-        self,
-        read: impl FnOnce(&mut RecordCursor<'a>) -> Result<R, MalformedRecord>,
-    ) -> Result<R, MalformedRecord> {
-        let mut cursor = RecordCursor(self.rest.get());
-        let what = read(&mut cursor);
-        self.rest.set(cursor.0);
-        what
-    }
-
-    /// Returns the next value, one level deeper.
-    fn one_level_deeper(self) -> Self {
-        Self { level: self.level + 1, ..self }
-    }
-
-    /// Removes a tag if it is next. Reports whether it was.
-    fn skip_tag(self, tag: u8) -> Result<bool, MalformedRecord> {
-        self.read_with(|cursor| {
-            let is_next = *cursor.0.first().ok_or(MalformedRecord)? == tag;
-            cursor.0 = &cursor.0[is_next.into()..];
-            Ok(is_next)
-        })
-    }
-
-    fn serialize_list<S: Serializer>(self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut list = serializer.serialize_seq(None)?;
-        while !self.skip_tag(END).map_err(S::Error::custom)? {
-            list.serialize_element(&self.one_level_deeper())?;
-        }
-        list.end()
-    }
-
-    fn serialize_object<S: Serializer>(self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_map(None)?;
-        self.serialize_members(&mut object)?;
-        object.end()
-    }
-
-    fn serialize_members<M: SerializeMap>(self, object: &mut M) -> Result<(), M::Error> {
-        while !self.skip_tag(END).map_err(M::Error::custom)? {
-            let key = self.read_with(RecordCursor::string).map_err(M::Error::custom)?;
-            object.serialize_entry(&*key, &self.one_level_deeper())?;
-        }
-        Ok(())
-    }
-
-    /// Serializes a payload, if there is one, with the members after it.
-    fn serialize_counted<S: Serializer>(self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_map(None)?;
-        if self.skip_tag(PAYLOAD).map_err(S::Error::custom)? {
-            match self.skip_tag(MAP).map_err(S::Error::custom)? {
-                true => self.serialize_members(&mut object)?,
-                false => object.serialize_entry("value", &self.one_level_deeper())?,
-            }
-        }
-        self.serialize_members(&mut object)?;
-        object.end()
-    }
-
-    /// Serializes the value after a tag that requires an object.
-    fn serialize_payload<S: Serializer>(
-        self,
-        serializer: S,
-        text_key: &str,
-    ) -> Result<S::Ok, S::Error> {
-        let key = match self.rest.get().first() {
-            Some(&MAP) => return self.one_level_deeper().serialize(serializer),
-            Some(&(STR | PARTS)) => text_key,
-            _ => "value",
-        };
-        let mut object = serializer.serialize_map(Some(1))?;
-        object.serialize_entry(key, &self.one_level_deeper())?;
-        object.end()
-    }
-}
-
-impl Serialize for UnreadValue<'_, '_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let wrong = S::Error::custom;
-        match self.read_with(RecordCursor::byte).map_err(wrong)? {
-            NULL => serializer.serialize_unit(),
-            FALSE => serializer.serialize_bool(false),
-            TRUE => serializer.serialize_bool(true),
-            UINT => serializer.serialize_u64(self.read_with(RecordCursor::varint).map_err(wrong)?),
-            NEGATIVE => {
-                serializer.serialize_i64(self.read_with(RecordCursor::negative).map_err(wrong)?)
-            }
-            F64 => serializer.serialize_f64(self.read_with(RecordCursor::float).map_err(wrong)?),
-            F32 => {
-                serializer.serialize_f64(self.read_with(RecordCursor::short_float).map_err(wrong)?)
-            }
-            tag @ (STR | PARTS) => {
-                let text = self.read_with(|cursor| cursor.string_after(tag)).map_err(wrong)?;
-                serializer.serialize_str(&text)
-            }
-            _ if self.level == LEVELS_MAX => Err(wrong(MalformedRecord)),
-            SEQ => self.serialize_list(serializer),
-            MAP => self.serialize_object(serializer),
-            PAYLOAD => self.serialize_payload(serializer, "value"),
-            ERROR => self.serialize_payload(serializer, "message"),
-            COUNTED => self.serialize_counted(serializer),
-            _ => Err(wrong(MalformedRecord)),
-        }
-    }
-}
-
 /// Bytes that are read from the beginning.
 pub(super) struct RecordCursor<'a>(pub(super) &'a [u8]);
 
 impl<'a> RecordCursor<'a> {
-    fn take(&mut self, count: u64) -> Result<&'a [u8], MalformedRecord> {
+    #[inline]
+    pub(super) fn take(&mut self, count: u64) -> Result<&'a [u8], MalformedRecord> {
         let count = usize::try_from(count).map_err(|_| MalformedRecord)?;
         let (taken, rest) = self.0.split_at_checked(count).ok_or(MalformedRecord)?;
         self.0 = rest;
@@ -316,15 +171,38 @@ impl<'a> RecordCursor<'a> {
         Ok(*taken)
     }
 
-    fn byte(&mut self) -> Result<u8, MalformedRecord> {
+    #[inline]
+    pub(super) fn byte(&mut self) -> Result<u8, MalformedRecord> {
         self.array().map(|[byte]| byte)
+    }
+
+    /// Skips a tag if it is next. Returns whether it was.
+    #[inline]
+    pub(super) fn skip_tag(&mut self, tag: u8) -> Result<bool, MalformedRecord> {
+        let (next, rest) = self.0.split_first().ok_or(MalformedRecord)?;
+        let is_next = *next == tag;
+        if is_next {
+            self.0 = rest;
+        }
+        Ok(is_next)
     }
 
     fn word(&mut self) -> Result<u64, MalformedRecord> {
         self.array().map(u64::from_le_bytes)
     }
 
-    fn varint(&mut self) -> Result<u64, MalformedRecord> {
+    #[inline]
+    pub(super) fn varint(&mut self) -> Result<u64, MalformedRecord> {
+        match self.0 {
+            [byte @ ..0x80, rest @ ..] => {
+                self.0 = rest;
+                Ok(u64::from(*byte))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Result<u64, MalformedRecord> {
         let mut number = 0;
         for shift in (0..u64::BITS).step_by(7) {
             let byte = self.byte()?;
@@ -336,17 +214,14 @@ impl<'a> RecordCursor<'a> {
         Err(MalformedRecord)
     }
 
-    fn negative(&mut self) -> Result<i64, MalformedRecord> {
-        i64::try_from(self.varint()?).map(|number| !number).map_err(|_| MalformedRecord)
-    }
-
-    fn float(&mut self) -> Result<f64, MalformedRecord> {
+    #[inline]
+    pub(super) fn float(&mut self) -> Result<f64, MalformedRecord> {
         self.array().map(f64::from_le_bytes)
     }
 
     /// Returns the `f64` that is spelled like the `f32`. For example 0.1, not 0.10000000149011612,
     /// which simd-json would write.
-    fn short_float(&mut self) -> Result<f64, MalformedRecord> {
+    pub(super) fn short_float(&mut self) -> Result<f64, MalformedRecord> {
         let number = self.array().map(f32::from_le_bytes)?;
         number.to_string().parse().map_err(|_| MalformedRecord)
     }
@@ -369,7 +244,7 @@ impl<'a> RecordCursor<'a> {
         self.utf8_text(len).map(Cow::Borrowed)
     }
 
-    fn parts(&mut self) -> Result<String, MalformedRecord> {
+    pub(super) fn parts(&mut self) -> Result<String, MalformedRecord> {
         let mut whole = String::new();
         loop {
             match self.varint()? {
@@ -397,10 +272,9 @@ impl<'a> RecordCursor<'a> {
         if self.byte()? != SEQ {
             return Err(MalformedRecord);
         }
-        while *self.0.first().ok_or(MalformedRecord)? != END {
+        while !self.skip_tag(END)? {
             names.push(self.string()?);
         }
-        self.byte()?;
         Ok(names)
     }
 

@@ -4,7 +4,10 @@
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-#[cfg(all(feature = "macros", feature = "replay"))]
+#[cfg(feature = "replay")]
+use llm_audit_log::schema::AppendJson;
+
+#[cfg(feature = "replay")]
 use super::decode::EncodedValue;
 use super::encode::{CAP_BYTES_MIN, EncodeOutcome};
 use super::serializer::{Encoder, Payload};
@@ -95,12 +98,13 @@ impl EncodedMembers {
     }
 }
 
-#[cfg(all(feature = "macros", feature = "replay"))]
+#[cfg(feature = "replay")]
 impl EncodedMembers {
     /// Returns the members as an object, as a line has them.
     pub(crate) fn to_value(&self) -> Option<serde_json::Value> {
         let object = [&[MAP], &*self.bytes, &[END]].concat();
-        serde_json::to_value(EncodedValue::of_bytes(&object)).ok()
+        let mut json = Vec::new();
+        EncodedValue(&object).append(&mut json).then(|| serde_json::from_slice(&json).ok())?
     }
 }
 

@@ -36,6 +36,7 @@ pub(crate) mod decode;
 pub(crate) mod encode;
 pub(crate) mod event;
 mod field_names;
+mod json;
 mod keyed;
 #[cfg(feature = "macros")]
 pub(crate) mod members;
