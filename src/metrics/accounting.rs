@@ -144,7 +144,7 @@ pub(crate) struct EventCounters {
     pub(crate) writes: TimingCells,
     /// The housekeeping thread counts these.
     pub(crate) syncs: Arc<TimingCells>,
-    /// Events taken out of the ring and not yet written or dropped.
+    /// Events taken out of the ring and not yet written or dropped. Only the writer changes it.
     pub(crate) in_hand: AtomicU64,
     /// Those of them that are held.
     pub(crate) held: AtomicU64,
@@ -178,6 +178,18 @@ impl EventCounters {
     /// Returns the shard of a thread that knows its number.
     pub(crate) fn shard_at(&self, number: usize) -> &CounterShard {
         &self.shards[number % SHARDS]
+    }
+
+    /// Adds to the events in hand. Only the writer does, so it needs no locked instruction for each event.
+    pub(crate) fn add_in_hand(&self, events: u64) {
+        let in_hand = self.in_hand.load(Ordering::Relaxed);
+        self.in_hand.store(in_hand + events, Ordering::Relaxed);
+    }
+
+    /// Takes from the events in hand. Only the writer does.
+    pub(crate) fn take_from_hand(&self, events: u64) {
+        let in_hand = self.in_hand.load(Ordering::Relaxed);
+        self.in_hand.store(in_hand - events, Ordering::Relaxed);
     }
 
     /// Adds up all counters except `queued`.

@@ -232,7 +232,7 @@ fn count_held(hold: &mut Hold, counts: &EventCounters) {
     add_to_counter(&counts.sampled_out, events);
     add_to_counter(&counts.hold_full, for_room);
     add_to_counter(&counts.torn_traces, torn_traces);
-    counts.in_hand.fetch_sub(events, Ordering::Relaxed);
+    counts.take_from_hand(events);
     counts.held.store(hold.held_events(), Ordering::Relaxed);
 }
 
@@ -323,7 +323,7 @@ impl<'d> BatchLane<'d> {
                 DrainStep::Taken(taken) => {
                     self.lost += taken.events_lost();
                     if taken.is_event() {
-                        add_to_counter(&counts.in_hand, 1);
+                        counts.add_in_hand(1);
                         self.events += 1;
                         return Some(taken);
                     }

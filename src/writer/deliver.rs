@@ -1,6 +1,5 @@
 //! Gives the lines of a batch to the file and to the exporters, and counts the result.
 
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::Writer;
@@ -25,7 +24,7 @@ impl Writer {
             shared.control.note_write(now, start.is_some());
         }
         add_to_counter(if start.is_some() { &counts.written } else { &counts.io_lost }, events);
-        counts.in_hand.fetch_sub(events, Ordering::Relaxed);
+        counts.take_from_hand(events);
         self.deliver_files_to_sync(if start.is_some() { events } else { 0 });
         let Some(start) = start else { return false };
         // This comes last. An exporter that hangs then delays neither the count of written events
