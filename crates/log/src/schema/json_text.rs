@@ -71,38 +71,55 @@ fn append_escaped(out: &mut Vec<u8>, text: &str) {
     let _ = simd_json::to_writer(out, text);
 }
 
-/// Returns whether the text is ASCII and has nothing to escape.
+/// Returns whether the text is ASCII and has nothing to escape. Looks at two pieces that cover the text and may
+/// overlap.
 #[inline]
 fn is_plain(text: &[u8]) -> bool {
-    /// Looks at two blocks that cover the text and may overlap.
-    macro_rules! look_at_ends {
-        ($($size:literal),*) => {$(
-            if let (Some(first), Some(last)) = (text.first_chunk::<$size>(), text.last_chunk::<$size>())
-                && text.len() <= 2 * $size
-            {
-                return is_plain_block([*first, *last].as_flattened());
-            }
-        )*};
-    }
-    look_at_ends!(8, 16, 4);
-    match text.last_chunk() {
-        Some(last) => is_plain_long(text, last),
-        None => is_plain_block(text),
+    let len = text.len();
+    if let (Some(first), Some(last), 8..=16) = (text.first_chunk(), text.last_chunk(), len) {
+        is_plain_word(u64::from_le_bytes(*first)) & is_plain_word(u64::from_le_bytes(*last))
+    } else if let (Some(first), Some(last), 4..8) = (text.first_chunk(), text.last_chunk(), len) {
+        let [first, last] = [first, last].map(|half| u64::from(u32::from_le_bytes(*half)));
+        is_plain_word(first << 32 | last)
+    } else {
+        is_plain_longer(text)
     }
 }
 
-/// Returns whether a text that ends in `last` is plain.
-#[inline(never)]
-fn is_plain_long(text: &[u8], last: &[u8; 32]) -> bool {
-    let (blocks, rest) = text.as_chunks::<BLOCK_BYTES>();
-    blocks.iter().all(|block| is_plain_block(block))
-        && is_plain_block(last)
-        && rest.first_chunk::<32>().is_none_or(|block| is_plain_block(block))
-}
-
-/// Looks at all bytes without an early exit, so that the compiler takes vectors if their number is fixed.
+/// Returns whether eight bytes are plain.
 #[inline(always)]
-fn is_plain_block(block: &[u8]) -> bool {
+fn is_plain_word(word: u64) -> bool {
+    const ONES: u64 = u64::MAX / 0xff;
+    let is_zero = |word: u64| word.wrapping_sub(ONES);
+    // The top bits tell. A byte borrows from the next one only if it is not plain itself.
+    let is_control = word.wrapping_sub(ONES * 0x20);
+    let is_quote = is_zero(word ^ ONES * u64::from(b'"'));
+    let is_backslash = is_zero(word ^ ONES * u64::from(b'\\'));
+    (word | is_control | is_quote | is_backslash) & (ONES * 0x80) == 0
+}
+
+#[inline(never)]
+fn is_plain_longer(text: &[u8]) -> bool {
+    if let (Some(first), Some(last)) = (text.first_chunk::<16>(), text.last_chunk::<16>())
+        && text.len() <= 32
+    {
+        return is_plain_block(first) & is_plain_block(last);
+    }
+    let (blocks, rest) = text.as_chunks::<BLOCK_BYTES>();
+    let mut blocks = blocks.iter();
+    match text.last_chunk::<32>() {
+        Some(last) => {
+            blocks.all(is_plain_block)
+                && is_plain_block(last)
+                && rest.first_chunk::<32>().is_none_or(is_plain_block)
+        }
+        None => text.iter().all(|byte| is_plain_block(&[*byte])),
+    }
+}
+
+/// Looks at all bytes without an early exit, so that the compiler takes vectors.
+#[inline(always)]
+fn is_plain_block<const N: usize>(block: &[u8; N]) -> bool {
     // As a signed number, a byte beyond ASCII is below zero.
     let is_special = |byte: u8| ((byte as i8) < 0x20) | (byte == b'"') | (byte == b'\\');
     !block.iter().fold(false, |any, byte| any | is_special(*byte))
