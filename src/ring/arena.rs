@@ -126,8 +126,8 @@ impl Arena {
         unsafe { self.memory.as_ptr().add(offset).cast() }
     }
 
-    /// Prefetches the first lines of a spare's block. It was filled long ago, perhaps by another core,
-    /// and the next event is written into it.
+    /// Prefetches the first lines of a chain's first block, which another core may have written. The next event is
+    /// written into it, or read from it.
     #[inline]
     pub(super) fn prefetch_first_block(&self, chain: &BufferChain) {
         #[cfg(target_arch = "x86_64")]
@@ -226,6 +226,19 @@ impl Drop for Arena {
         // SAFETY: `new` made it from a box of this length, and nobody is left to use it.
         drop(unsafe { Box::from_raw(memory) });
     }
+}
+
+/// Prefetches the first line of a value that is about to be read.
+#[inline]
+pub(super) fn prefetch<T>(value: &T) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: the address is that of a value, and a prefetch only affects time.
+        unsafe { _mm_prefetch(std::ptr::from_ref(value).cast(), _MM_HINT_T0) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = value;
 }
 
 /// How a chain gets room if the queue has no block left.

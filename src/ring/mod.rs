@@ -265,7 +265,12 @@ impl Drainer {
 
     /// Finds the next event; see [`DrainCursor::take_next`] for `seals` and `settle`.
     pub(crate) fn take_next(&mut self, seals: &mut u32, settle: Option<u64>) -> DrainStep {
-        self.drain.take_next(&self.ring.slots, seals, settle)
+        let step = self.drain.take_next(&self.ring.slots, seals, settle);
+        // A model of the ring would explore these loads, too.
+        if cfg!(not(loom)) && matches!(step, DrainStep::Taken(_)) {
+            self.ring.arena.prefetch_first_block(self.drain.prefetch_next(&self.ring.slots));
+        }
+        step
     }
 
     /// Returns the bytes of an event, contiguous.

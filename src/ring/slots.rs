@@ -29,7 +29,7 @@
 use crossbeam_utils::CachePadded;
 
 use super::TakenBuffer;
-use super::arena::{Buffer, BufferChain, untouched_defaults};
+use super::arena::{Buffer, BufferChain, prefetch, untouched_defaults};
 use super::free::{NONE, pack_index, unpack_index};
 use crate::sync::{AtomicU64, Ordering, is_mutant_asked, ordering_weakened_by, pause};
 
@@ -42,6 +42,11 @@ const TOMBSTONE: u64 = 1 << 63;
 const EVICT_LOOKS_MAX: u64 = 256;
 /// Slots after an unready one in which a published one is looked for.
 const LOOKAHEAD: u64 = 16;
+/// How many tickets after the one that is taken the drainer prefetches a slot, its buffer, and the bytes. Each is
+/// found by the one before it, which has to be there by then.
+const SLOT_AHEAD: u64 = 12;
+const BUFFER_AHEAD: u64 = 8;
+const BYTES_AHEAD: u64 = 4;
 /// A cache line has eight slots.
 const LINE_SHIFT: u32 = 3;
 
@@ -125,6 +130,16 @@ impl Slots {
     /// Returns the payload of a buffer.
     pub(super) fn chain_of_buffer(&self, index: u32) -> &BufferChain {
         &self.buffers[index as usize].chain
+    }
+
+    /// Prefetches what the drainer is about to read after `ticket`, and returns the payload whose bytes are due. It
+    /// may belong to anybody by now, or to nobody, so it is only a hint.
+    pub(super) fn prefetch_after(&self, ticket: u64) -> &BufferChain {
+        // Relaxed: nothing is read because of it.
+        let index = |ticket| unpack_index(self.slot_of_ticket(ticket).load(Ordering::Relaxed)).1;
+        prefetch(self.slot_of_ticket(ticket + SLOT_AHEAD));
+        prefetch(self.chain_of_buffer(index(ticket + BUFFER_AHEAD)));
+        self.chain_of_buffer(index(ticket + BYTES_AHEAD))
     }
 
     /// Publishes buffer `index`, overwriting the oldest entry when the ring is full. Never waits:
@@ -442,6 +457,11 @@ impl DrainCursor {
             }
         }
         None
+    }
+
+    /// Prefetches what is taken next, and returns the payload whose bytes are due.
+    pub(super) fn prefetch_next<'s>(&self, slots: &'s Slots) -> &'s BufferChain {
+        slots.prefetch_after(self.head)
     }
 
     /// Publishes the position.
