@@ -240,8 +240,7 @@ impl FieldShape for Dollars {
     #[inline]
     fn write(out: &mut Vec<u8>, key: FieldKey, value: Usd) {
         out.extend_from_slice(key.bare.as_bytes());
-        // A vector takes all there is.
-        let _ = write!(out, "{value}");
+        value.append(out);
     }
 
     /// Reads the amount by the shortest digits of the nearest `f64`. [`Line`](crate::Line) reads

@@ -123,22 +123,31 @@ pub(super) fn append_usual_decimal(out: &mut Vec<u8>, number: f64, whole_end: &[
         append_integer(out, millionths / u64::from(MILLION));
         match (millionths % u64::from(MILLION)) as u32 {
             0 => out.extend_from_slice(whole_end),
-            fraction => append_fraction(out, fraction),
+            fraction => append_fraction(out, [fraction, 0]),
         }
     }
     is_usual
 }
 
-/// Appends a point and millionths, without zeros at the end.
+/// Appends a point, millionths and millionths of these, without zeros at the end.
 #[inline]
-fn append_fraction(out: &mut Vec<u8>, millionths: u32) {
-    let [a, b] = digit_pair(millionths / 10_000);
-    let [c, d] = digit_pair(millionths / 100);
-    let [e, f] = digit_pair(millionths);
-    out.extend_from_slice(&[b'.', a, b, c, d, e, f]);
+pub(super) fn append_fraction(out: &mut Vec<u8>, millionths: [u32; 2]) {
+    out.push(b'.');
+    append_six_digits(out, millionths[0]);
+    if millionths[1] != 0 {
+        append_six_digits(out, millionths[1]);
+    }
     while out.last() == Some(&b'0') {
         out.pop();
     }
+}
+
+#[inline]
+fn append_six_digits(out: &mut Vec<u8>, number: u32) {
+    let [a, b] = digit_pair(number / 10_000);
+    let [c, d] = digit_pair(number / 100);
+    let [e, f] = digit_pair(number);
+    out.extend_from_slice(&[a, b, c, d, e, f]);
 }
 
 /// Reads a number from 0 of few digits. An exact whole number is divided by an exact power of ten, so the

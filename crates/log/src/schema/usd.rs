@@ -5,6 +5,8 @@ use std::iter::Sum;
 use std::ops::{Add, AddAssign, Mul, Sub};
 use std::str::FromStr;
 
+use super::json_text::append_integer;
+use super::spelled::append_fraction;
 use crate::error::Error;
 
 /// Digits after the point that an amount may have.
@@ -50,6 +52,27 @@ impl Usd {
     /// Whether it is below nothing.
     pub fn is_negative(self) -> bool {
         self.0 < 0
+    }
+
+    /// Appends the amount as it displays itself. An amount of few digits takes no arithmetic with 128 bits but one
+    /// division.
+    pub(super) fn append(self, out: &mut Vec<u8>) {
+        const MILLION: u64 = 1_000_000;
+        const TRILLIONTH: u128 = ONE / 1_000_000_000_000;
+        let (trillionths, finer) =
+            (self.0.unsigned_abs() / TRILLIONTH, self.0 % TRILLIONTH as i128);
+        let usual = u64::try_from(trillionths).ok().filter(|_| finer == 0 && !self.is_negative());
+        let Some(trillionths) = usual else {
+            // A vector takes all there is.
+            let _ = std::io::Write::write_fmt(out, format_args!("{self}"));
+            return;
+        };
+        let (millionths, finer) = (trillionths / MILLION, trillionths % MILLION);
+        append_integer(out, millionths / MILLION);
+        match [(millionths % MILLION) as u32, finer as u32] {
+            [0, 0] => {}
+            fraction => append_fraction(out, fraction),
+        }
     }
 
     /// The amount as 16 bytes, for records in memory.
@@ -370,6 +393,20 @@ mod tests {
             assert_eq!(Usd::try_from(value).unwrap().as_f64(), value);
             let text = format!("{value}");
             assert_eq!(usd(&text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn lines_have_what_is_displayed() {
+        let mut random = fastrand::Rng::with_seed(6);
+        for _ in 0..100_000 {
+            let units = random.i128(..) >> random.u32(1..127);
+            let power = 10_i128.pow(random.u32(0..28));
+            for amount in [Usd(units), Usd(units / power * power), Usd(power)] {
+                let mut out = Vec::new();
+                amount.append(&mut out);
+                assert_eq!(out, amount.to_string().as_bytes());
+            }
         }
     }
 
