@@ -32,7 +32,7 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(60);
 /// A name, as in the stored figures, and a function that returns how often it did the work.
 type Work = (&'static str, fn() -> u64);
 
-const WORKS: [Work; 20] = [
+const WORKS: [Work; 21] = [
     ("emit, no text", || emits(debug(), 0, "written")),
     ("emit, 16 B of text", || emits(debug(), 16, "written")),
     ("emit, 256 B of text", || emits(debug(), 256, "written")),
@@ -53,6 +53,7 @@ const WORKS: [Work; 20] = [
     ("writer, an event with 16 B of text", || writes(16)),
     ("writer, an event with 256 B of text", || writes(256)),
     ("writer, an event with 4 KB of text", || writes(4096)),
+    ("writer, a model call", writes_calls),
 ];
 
 /// Samples out every event that is neither slow nor an error.
@@ -158,6 +159,11 @@ fn emit(logger: &AuditLogger, text: &str) {
     logger.emit(black_box(&tool_call().data(&data)));
 }
 
+fn emit_call(logger: &AuditLogger, usage: &Usage) {
+    let data = CallData { model: MODEL, provider: "openai" };
+    logger.emit(black_box(&model_call(usage).data(&data)));
+}
+
 fn tool_call() -> AuditEvent<'static> {
     AuditEvent::new(EventType::ToolCall, "benefits", "plan.search").latency_ms(12.5)
 }
@@ -188,10 +194,8 @@ fn emits(builder: Builder, bytes: usize, end: &str) -> u64 {
 
 /// Counts the caller's side of the `emit` of a model call, as [`llm_audit::record_llm_call`] builds it.
 fn emits_calls() -> u64 {
-    let (usage, data) = (usage(), CallData { model: MODEL, provider: "openai" });
-    emits_with(debug(), "written", |logger| {
-        logger.emit(black_box(&model_call(&usage).data(&data)));
-    })
+    let usage = usage();
+    emits_with(debug(), "written", |logger| emit_call(logger, &usage))
 }
 
 fn emits_with(builder: Builder, end: &str, emit: impl Fn(&AuditLogger)) -> u64 {
@@ -223,17 +227,27 @@ fn disabled_emits() -> u64 {
     count(|| emit(&logger, &text))
 }
 
-/// Counts the writer's thread, which finds all events in its queue and writes them to a file.
+/// Counts the writer's thread, as [`writes_with`] does, with texts of so many bytes.
 fn writes(bytes: usize) -> u64 {
+    let text = clean_text(bytes);
+    writes_with(|logger| emit(logger, &text))
+}
+
+fn writes_calls() -> u64 {
+    let usage = usage();
+    writes_with(|logger| emit_call(logger, &usage))
+}
+
+/// Counts the writer's thread, which finds all events in its queue and writes them to a file.
+fn writes_with(emit_one: impl Fn(&AuditLogger)) -> u64 {
     let (gate, is_reached, open) = Gate::new();
     // No thread syncs the file while the writer is counted.
     let builder = debug().directory("log").fsync(Fsync::Never).exporter(gate);
     let logger = builder.build().expect("the settings are valid");
-    let text = clean_text(bytes);
     let _scope = span().enter();
-    emit(&logger, &text);
+    emit_one(&logger);
     is_reached.recv().expect("the writer reaches the gate");
-    (1..WRITTEN).for_each(|_| emit(&logger, &text));
+    (1..WRITTEN).for_each(|_| emit_one(&logger));
     emit(&logger, LAST);
     open.send(()).expect("the writer waits for it");
     is_reached.recv().expect("the writer reaches the last event");
