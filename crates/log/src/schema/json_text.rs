@@ -93,8 +93,8 @@ fn is_plain_word(word: u64) -> bool {
     let is_zero = |word: u64| word.wrapping_sub(ONES);
     // The top bits tell. A byte borrows from the next one only if it is not plain itself.
     let is_control = word.wrapping_sub(ONES * 0x20);
-    let is_quote = is_zero(word ^ ONES * u64::from(b'"'));
-    let is_backslash = is_zero(word ^ ONES * u64::from(b'\\'));
+    let is_quote = is_zero(word ^ (ONES * u64::from(b'"')));
+    let is_backslash = is_zero(word ^ (ONES * u64::from(b'\\')));
     (word | is_control | is_quote | is_backslash) & (ONES * 0x80) == 0
 }
 
