@@ -230,7 +230,7 @@ fn plain_length(text: &[u8]) -> usize {
         let bytes = u64::from_le_bytes(*word);
         // The highest bit of each byte below a limit. Bytes above the first one of these may have it too.
         let below = |bytes: u64, limit: u64| bytes.wrapping_sub(EACH * limit) & !bytes & HIGH;
-        let is = |byte: u8| below(bytes ^ EACH * u64::from(byte), 1);
+        let is = |byte: u8| below(bytes ^ (EACH * u64::from(byte)), 1);
         let special = below(bytes, 0x20) | is(b'"') | is(b'\\');
         if special != 0 {
             return 8 * number + special.trailing_zeros() as usize / 8;
