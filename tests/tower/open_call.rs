@@ -73,6 +73,13 @@ fn a_call_without_an_end_is_cancelled() {
 }
 
 #[test]
+fn a_call_that_was_not_sent_is_no_event() {
+    let seen = capture();
+    layer(&seen).open_call(&mut head(), Some(BODY.as_bytes())).forget();
+    assert_eq!(events(&seen), Vec::<Value>::new());
+}
+
+#[test]
 fn a_recorder_that_is_off_leaves_the_call_as_it_is() {
     let seen = capture_with(|builder| builder.enabled(false));
     let mut head = head();

@@ -57,6 +57,13 @@ impl OpenCall {
             exchange.record_end(ExchangeEnd::Failed(ServiceFailure::from_error(error)));
         }
     }
+
+    /// Records nothing, because the request was not sent: it was only signed, for example.
+    pub fn forget(self) {
+        if let Some(mut exchange) = self.0 {
+            exchange.is_over = true;
+        }
+    }
 }
 
 impl fmt::Debug for OpenCall {
