@@ -87,7 +87,9 @@ impl Intercept for AuditInterceptor {
         _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Done {
-        if let Some(operation) = cfg.get_mut_from_interceptor_state::<Operation>() {
+        // Of two interceptors of a client, the first one records.
+        let operation = cfg.get_mut_from_interceptor_state::<Operation>();
+        if let Some(operation) = operation.filter(|operation| operation.call.is_none()) {
             let sent = context.request();
             let head = request_head(sent, &operation.request);
             operation.call =
@@ -114,9 +116,13 @@ impl Intercept for AuditInterceptor {
         _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Done {
-        let error = context.output_or_error().and_then(Result::err);
-        if let (Some(call), Some(error)) = (take_call(cfg), error) {
-            call.fail(&NoAnswer::new(error));
+        if let Some(call) = take_call(cfg) {
+            match context.output_or_error() {
+                Some(Err(error)) => call.fail(&NoAnswer::new(error)),
+                // The request was only signed, for somebody else to send.
+                None => call.forget(),
+                Some(Ok(_)) => {}
+            }
         }
         Ok(())
     }

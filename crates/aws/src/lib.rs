@@ -21,7 +21,8 @@
 //! Each attempt is an event, by the rules of
 //! [`ClientLayer::model_calls`](llm_audit::layer::tower::ClientLayer::model_calls): `llm.invoke` or `llm.error` of
 //! `Converse`, `ConverseStream`, `InvokeModel` and `InvokeModelWithResponseStream`, and `api.call` of any other
-//! operation. An `agent.retry` comes before each attempt that follows a failed call of a model.
+//! operation. What fails before a request is sent, such as credentials, an endpoint or a signature, is no event, and
+//! neither is a request that is only signed. An `agent.retry` comes before each attempt that follows a failed call of a model.
 //!
 //! # Failures
 //!
@@ -33,7 +34,7 @@
 //! | the connection broke in the middle of an answer | `error` | `error` |
 //! | no connection, or `connect_timeout` or `read_timeout` passed | `error` or `timeout` | `llm_audit_aws::interceptor::NoAnswer` |
 //! | `operation_attempt_timeout` passed before the answer began | `timeout` | `llm_audit_aws::interceptor::NoAnswer` |
-//! | the caller dropped the call, or its stream before the end marker; `operation_timeout` passed | `error` | `cancelled` |
+//! | the caller dropped the call, or its stream before the end marker; `operation_timeout` passed, or `operation_attempt_timeout` after the answer began | `error` | `cancelled` |
 //!
 //! The SDK calls no interceptor when `operation_attempt_timeout` passes. So if it tries again, the latency of the
 //! attempt contains the pause.
