@@ -45,7 +45,7 @@ pub trait Exporter: Send {
     /// If an exporter keeps nothing, it need not implement this.
     ///
     /// The writer calls it while it has nothing else to do. As long as the number of kept bytes
-    /// falls, it is called about every millisecond, and after that once a second. It is also called
+    /// falls, it is called about every two milliseconds, for a second after that too, and then once a second. It is also called
     /// at the close, which does not wait for a number that does not fall.
     ///
     /// If no files are written, the lines of the first exporter are the log. The writer then waits

@@ -13,6 +13,9 @@ use super::free::{FreeList, NONE};
 use super::slots::{DrainCursor, DrainStep, Slots};
 
 /// Names that `LLM_AUDIT_MUTANT` understands.
+///
+/// `nap_unflagged`, `sleep_as_nap`, `request_after_wake`, `release_undrained`, `end_unsettled` and `close_unresolved` change
+/// steps of a model, in which the model does what the writer does. The others change the code itself.
 const MUTANTS: [&str; 26] = [
     "free_pop",
     "free_push",

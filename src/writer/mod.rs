@@ -2,7 +2,8 @@
 //! batch goes to the file with one write.
 //!
 //! After an event the thread naps: it looks every two milliseconds whether there is more. A caller
-//! wakes it from a nap only by an error, a flush or a close, or if the queue fills up. After a second
+//! wakes it from a nap only by an error, a flush or a close, or if the queue fills up (by events: a quarter to a half; by
+//! bytes: when one is overwritten). After a second
 //! without an event the thread sleeps, and the next event wakes it. It also wakes once a second by
 //! itself, or ten times if it must look for a signal.
 
@@ -254,7 +255,10 @@ impl Writer {
             }
         } else if self.drainers.may_sleep() {
             self.look_for_disabled_spans(false);
-            thread::park_timeout(if exit::must_look_for_signals() { SLEEP_LOOKING } else { SLEEP });
+            let sleep = if exit::must_look_for_signals() { SLEEP_LOOKING } else { SLEEP };
+            // Code of an exporter may have used up the wake of a request.
+            let is_asked = self.shared.control.current_request().settle.is_some();
+            thread::park_timeout(if is_asked { NAP } else { sleep });
             self.drainers.clear_sleep();
         }
     }
