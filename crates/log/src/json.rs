@@ -1,6 +1,6 @@
 //! JSON objects and the values in them: a view on simd-json's tape, which is flat.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 use simd_json::{Buffers, ErrorType, Node, StaticNode, Tape};
@@ -88,13 +88,17 @@ const KEPT_BYTES_MAX: usize = 64 << 10;
 
 fn to_tape(text: &mut [u8]) -> simd_json::Result<Tape<'_>> {
     thread_local! {
-        static KEPT: RefCell<Buffers> = RefCell::new(Buffers::with_max_depth(0, DEPTH_MAX));
+        static KEPT: Cell<Option<Buffers>> = const { Cell::new(None) };
     }
-    if text.len() > KEPT_BYTES_MAX {
-        let mut buffers = Buffers::with_max_depth(text.len(), DEPTH_MAX);
-        return simd_json::to_tape_with_buffers(text, &mut buffers);
+    let is_kept = text.len() <= KEPT_BYTES_MAX;
+    // At the end of a thread nothing is kept.
+    let kept = if is_kept { KEPT.try_with(Cell::take).ok().flatten() } else { None };
+    let mut buffers = kept.unwrap_or_else(|| Buffers::with_max_depth(text.len(), DEPTH_MAX));
+    let tape = simd_json::to_tape_with_buffers(text, &mut buffers);
+    if is_kept {
+        let _ended = KEPT.try_with(|kept| kept.set(Some(buffers)));
     }
-    KEPT.with_borrow_mut(|buffers| simd_json::to_tape_with_buffers(text, buffers))
+    tape
 }
 
 /// Writes U+FFFD in the place of every escape sequence that is half a surrogate pair. JavaScript and
@@ -422,6 +426,30 @@ mod tests {
             JsonObject::from_members(members).json().get("t").unwrap().as_str(),
             Some("é\"")
         );
+    }
+
+    struct ParsesAtThreadsEnd(std::sync::mpsc::Sender<bool>);
+
+    impl Drop for ParsesAtThreadsEnd {
+        fn drop(&mut self) {
+            self.0.send(JsonObject::parse(&mut br#"{"a":1}"#.to_vec(), "object").is_ok()).unwrap();
+        }
+    }
+
+    #[test]
+    fn parses_while_the_storage_of_the_thread_is_torn_down() {
+        thread_local! {
+            static BEFORE: Cell<Option<ParsesAtThreadsEnd>> = const { Cell::new(None) };
+        }
+        let (send, seen) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            // What was stored first is dropped last.
+            BEFORE.set(Some(ParsesAtThreadsEnd(send)));
+            JsonObject::parse(&mut b"{}".to_vec(), "object").unwrap();
+        });
+        // A panic in such a destructor would have aborted the process.
+        thread.join().unwrap();
+        assert_eq!(seen.iter().collect::<Vec<_>>(), [true]);
     }
 
     #[test]
