@@ -69,7 +69,7 @@ pub(super) fn decode_json_spelling<'t>(
     while let Some(plain) = memchr::memchr(b'\\', rest.as_bytes()) {
         let (before, escape) = rest.split_at(plain);
         scratch.push_str(before);
-        let Some((c, length)) = first_char_of_spelling(escape) else { break };
+        let (c, length) = first_char_of_spelling(escape).expect("it begins with a backslash");
         scratch.push(c);
         rest = &escape[length..];
     }
