@@ -176,7 +176,7 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
         name: &'static str,
         value: &T,
     ) -> Result<(), EncodeFailed> {
-        match self.recalls_names && self.recall_name(name) {
+        match self.recalls_names && FieldName::fits(name) && self.recall_name(name) {
             true => self.write_in_slot(value),
             false => self.member(name, value),
         }

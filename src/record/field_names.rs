@@ -1,6 +1,7 @@
 //! Remembers the names of fields that a thread wrote recently, as they are written.
 //!
-//! The name of a field is a static text, which never changes. So its address and its length say which it is.
+//! The name of a field is a static text, so its address says where it is in the table. All its bytes are compared, because
+//! a library may be unloaded, and another text be there then.
 
 use std::cell::Cell;
 
@@ -12,8 +13,6 @@ use crate::sanitize::{KeyClass, Sanitizer};
 /// The name of a field that is plainly written as it is.
 #[derive(Clone, Copy)]
 pub(super) struct FieldName {
-    address: usize,
-    name_length: usize,
     /// [`STR`], the length of the name, and the name.
     pub(super) bytes: [u8; PADDED_BYTES],
     /// How many of these bytes count.
@@ -24,7 +23,7 @@ pub(super) struct FieldName {
     pub(super) may_be_noted: bool,
 }
 
-/// The number of names that are remembered. They take 4 KiB of a thread.
+/// The number of names that are remembered. They take 3 KiB of a thread.
 const COUNT: usize = 64;
 /// The bytes before the name.
 const HEAD_BYTES: usize = 2;
@@ -32,26 +31,28 @@ const HEAD_BYTES: usize = 2;
 type FieldNames = [Cell<FieldName>; COUNT];
 
 thread_local! {
-    static NAMES: FieldNames = const { [const { Cell::new(FieldName::NONE) }; COUNT] };
+    static NAMES: FieldNames = const { [const { Cell::new(FieldName::EMPTY) }; COUNT] };
 }
 
 impl FieldName {
-    /// No text has this address.
-    const NONE: Self = Self {
-        address: 0,
-        name_length: 0,
-        bytes: [STR; PADDED_BYTES],
-        length: 0,
-        class: KeyClass::Plain,
-        may_be_noted: false,
+    /// The empty name, which says nothing.
+    const EMPTY: Self = {
+        let mut bytes = [0; PADDED_BYTES];
+        bytes[0] = STR;
+        Self { bytes, length: HEAD_BYTES, class: KeyClass::Plain, may_be_noted: false }
     };
+
+    /// Returns whether a name is short enough to be remembered.
+    #[inline(always)]
+    pub(super) fn fits(name: &str) -> bool {
+        name.len() <= PADDED_BYTES - HEAD_BYTES
+    }
 
     /// Returns what the thread remembers of a name.
     #[inline(always)]
     pub(super) fn recall(name: &'static str) -> Option<Self> {
         let field = NAMES.try_with(|names| names[place(name)].get()).ok()?;
-        let is_same = field.address == name.as_ptr().addr() && field.name_length == name.len();
-        is_same.then_some(field)
+        (field.bytes.get(HEAD_BYTES..field.length)? == name.as_bytes()).then_some(field)
     }
 
     /// Remembers a name if it is short, and no rule changes it. `sanitizer` has no options.
@@ -60,14 +61,8 @@ impl FieldName {
     pub(super) fn remember(sanitizer: &Sanitizer, name: &'static str) {
         let Some(class) = sanitizer.plain_key_class(name) else { return };
         let length = HEAD_BYTES + name.len();
-        let mut field = Self {
-            address: name.as_ptr().addr(),
-            name_length: name.len(),
-            length,
-            class,
-            may_be_noted: SeenMembers::bit(name) != 0,
-            ..Self::NONE
-        };
+        let may_be_noted = SeenMembers::bit(name) != 0;
+        let mut field = Self { length, class, may_be_noted, ..Self::EMPTY };
         let Some(written) = field.bytes.get_mut(HEAD_BYTES..length) else { return };
         written.copy_from_slice(name.as_bytes());
         field.bytes[1] = name.len() as u8;

@@ -51,6 +51,50 @@ fn members_that_the_payload_lacks_come_after_its_own() {
     assert_eq!(record(&event()).json()["data"], Value::Null);
 }
 
+/// The names are in their order, because a map of `serde_json` may be sorted.
+#[derive(Serialize)]
+struct Fields {
+    #[serde(rename = "")]
+    empty: u8,
+    a_name_of_more_than_thirty_bytes_in_all: u8,
+    conversation: &'static str,
+    logprob: f64,
+    model: &'static str,
+    #[serde(rename = "of ann@example.org")]
+    of_ann: u8,
+    password: &'static str,
+    seconds: f64,
+    token: &'static str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    user: &'static str,
+}
+
+#[test]
+fn fields_are_written_as_the_members_of_a_map_are_however_often() {
+    let fields = |password| Fields {
+        empty: 0,
+        a_name_of_more_than_thirty_bytes_in_all: 1,
+        conversation: "c-1",
+        logprob: -0.25,
+        model: "m-2",
+        of_ann: 2,
+        password,
+        seconds: 0.5,
+        token: " the",
+        kind: "text",
+        user: "ann@example.org",
+    };
+    for password in ["hunter2", "", "hunter2"] {
+        let fields = fields(password);
+        let expected = data_with(&serde_json::to_value(&fields).unwrap());
+        assert!(!expected.contains("hunter2") && !expected.contains("@"), "{expected}");
+        for _ in 0..3 {
+            assert_eq!(data_with(&fields), expected);
+        }
+    }
+}
+
 #[test]
 fn they_are_redacted_once() {
     let event = event().tenant("ann@example.org").model("bob@example.org");
