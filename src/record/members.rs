@@ -5,6 +5,8 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 #[cfg(feature = "replay")]
+use llm_audit_log::json::JsonObject;
+#[cfg(feature = "replay")]
 use llm_audit_log::schema::AppendJson;
 
 #[cfg(feature = "replay")]
@@ -104,7 +106,12 @@ impl EncodedMembers {
     pub(crate) fn to_value(&self) -> Option<serde_json::Value> {
         let object = [&[MAP], &*self.bytes, &[END]].concat();
         let mut json = Vec::new();
-        EncodedValue(&object).append(&mut json).then(|| serde_json::from_slice(&json).ok())?
+        if !EncodedValue(&object).append(&mut json) {
+            return None;
+        }
+        // serde_json reads a few fractions as their neighbors.
+        let object = JsonObject::parse(&mut json, "object of arguments").ok()?;
+        serde_json::to_value(object.json()).ok()
     }
 }
 
@@ -219,5 +226,21 @@ impl Encoder<'_, '_> {
     fn write_debug_member(&mut self, value: &dyn fmt::Debug) -> Result<(), EncodeFailed> {
         let text = debug::redacted(value, self.sanitizer, self.counts).ok_or(EncodeFailed)?;
         self.write_text(&text, self.cap)
+    }
+}
+
+#[cfg(all(test, feature = "replay"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fraction_among_the_members_is_exact() {
+        // The parser of serde_json reads it as its neighbor, unless a feature of it is on.
+        let fraction = 0.907_303_832_202_868_9;
+        let value = Value::payload(&fraction);
+        let mut chain = Chain::for_tests(1 << 16);
+        let members = EncodedMembers::encode(&[("at", value)], &mut chain, &Sanitizer::default());
+        let object = members.to_value().expect("members are an object");
+        assert_eq!(object["at"].as_f64(), Some(fraction));
     }
 }
