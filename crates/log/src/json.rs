@@ -59,16 +59,12 @@ impl<'a> JsonObject<'a> {
         &self.0.0
     }
 
-    /// The names of the members, and where the value of each is among the nodes.
-    pub(crate) fn member_places(&self) -> impl Iterator<Item = (&str, usize)> {
-        let mut at = 1;
-        std::iter::from_fn(move || match self.nodes().get(at..)? {
-            [Node::String(name), value @ ..] => {
-                let place = at + 1;
-                at = place + 1 + Json::from_nodes(value)?.inside.len();
-                Some((*name, place))
-            }
-            _ => None,
+    /// The members, and where the value of each is among the nodes: after its name.
+    pub(crate) fn member_places(&self) -> impl Iterator<Item = (&str, usize, Json<'_>)> {
+        let mut members = self.json().members();
+        std::iter::from_fn(move || {
+            let place = self.nodes().len() - members.rest.len() + 1;
+            members.next().map(|(name, value)| (name, place, value))
         })
     }
 
@@ -306,6 +302,18 @@ pub(crate) fn node_of_spelled(text: &[u8]) -> Option<Node<'_>> {
         true => StaticNode::F64(number.parse().ok()?),
         false => StaticNode::U64(number.parse().ok()?),
     }))
+}
+
+/// The bytes before the quote that ends a string, or all if there is none. `text` begins after the first quote.
+pub fn string_before_quote(text: &[u8]) -> &[u8] {
+    let mut end = 0;
+    loop {
+        match memchr::memchr2(b'"', b'\\', &text[end..]) {
+            Some(at) if text[end + at] == b'"' => return &text[..end + at],
+            Some(at) => end = (end + at + 2).min(text.len()),
+            None => return text,
+        }
+    }
 }
 
 /// The content of a string without escapes.

@@ -2,12 +2,12 @@
 
 use std::sync::{LazyLock, OnceLock};
 
-use memchr::{memchr2, memmem};
+use memchr::memmem;
 
 use super::fields::{field_index, field_named};
 use super::head::{FieldPlaces, Head, PLAIN_FIELDS};
 use crate::error::Error;
-use crate::json::{Json, JsonObject, unquoted};
+use crate::json::{Json, JsonObject, string_before_quote, unquoted};
 use crate::schema::notices;
 use crate::schema::{
     FIELDS, FaultCheck, Field, FieldShape, Presence, Time, Usd, VERSION, is_llm_call,
@@ -62,11 +62,10 @@ pub fn parse_whole(line: &mut [u8]) -> Result<Line<'_>, Error> {
 /// missing or `null` has the place 0.
 fn find_fields(object: &JsonObject<'_>) -> [u32; FIELDS.len()] {
     let mut places = [0; FIELDS.len()];
-    for (name, place) in object.member_places() {
+    for (name, place, value) in object.member_places() {
         if let Some(field) = field_named(name) {
-            let is_null = object.value_at(place).is_none_or(Json::is_null);
             // A line has at most 64 MiB.
-            places[field] = if is_null { 0 } else { u32::try_from(place).unwrap_or(0) };
+            places[field] = if value.is_null() { 0 } else { u32::try_from(place).unwrap_or(0) };
         }
     }
     places
@@ -101,18 +100,6 @@ fn find_spelled_cost(line: &[u8]) -> Option<&str> {
         }
     }
     found
-}
-
-/// The bytes before the quote that ends a string.
-fn string_before_quote(text: &[u8]) -> &[u8] {
-    let mut end = 0;
-    loop {
-        match memchr2(b'"', b'\\', &text[end..]) {
-            Some(at) if text[end + at] == b'"' => return &text[..end + at],
-            Some(at) => end = (end + at + 2).min(text.len()),
-            None => return text,
-        }
-    }
 }
 
 /// The number after a colon.

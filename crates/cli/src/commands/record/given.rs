@@ -2,6 +2,7 @@
 
 use llm_audit::Status;
 use llm_audit::reader::{Json, Line};
+use llm_audit_log::json::string_before_quote;
 
 /// A line with a text in place of each number that JSON or a 64-bit float cannot hold: `NaN`,
 /// `Infinity`, `1e400`, integers past 64 bits.
@@ -55,14 +56,7 @@ impl MendedLine {
 
 /// The length of the string that begins here, with its quotes.
 fn string_length(text: &[u8]) -> usize {
-    let mut at = 1;
-    loop {
-        match memchr::memchr2(b'"', b'\\', &text[at..]) {
-            Some(ahead) if text[at + ahead] == b'"' => return at + ahead + 1,
-            Some(ahead) => at = (at + ahead + 2).min(text.len()),
-            None => return text.len(),
-        }
-    }
+    (string_before_quote(&text[1..]).len() + 2).min(text.len())
 }
 
 /// The length of the number or the word that begins here.
