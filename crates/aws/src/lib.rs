@@ -21,8 +21,8 @@
 //! Each attempt is an event, by the rules of
 //! [`ClientLayer::model_calls`](llm_audit::layer::tower::ClientLayer::model_calls): `llm.invoke` or `llm.error` of
 //! `Converse`, `ConverseStream`, `InvokeModel` and `InvokeModelWithResponseStream`, and `api.call` of any other
-//! operation. What fails before a request is sent, such as credentials, an endpoint or a signature, is no event, and
-//! neither is a request that is only signed. An `agent.retry` comes before each attempt that follows a failed call of a model.
+//! operation. What fails before a request is sent, such as credentials, an endpoint or a signature, is not
+//! recorded, and neither is a request that is only signed. An `agent.retry` comes before each attempt that follows a failed call of a model.
 //!
 //! # Failures
 //!
