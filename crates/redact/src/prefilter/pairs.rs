@@ -56,7 +56,7 @@ impl PairState {
     #[inline(always)]
     pub(super) fn block(self) -> CandidateBlock {
         let hits = !self.state >> LAST_STEP;
-        let bits = u64::from(hits & EVEN_BITS != 0) << 1 | u64::from(hits & !EVEN_BITS != 0);
+        let bits = u64::from(hits & EVEN_BITS != 0) << 1 | u64::from(hits > EVEN_BITS);
         CandidateBlock { base: self.at.wrapping_sub(STEPS * 2 - 1), bits }
     }
 }
@@ -72,31 +72,14 @@ impl PairTable {
         check: impl Fn(PairState) -> CandidateBlock,
     ) -> CandidateBlock {
         let Some(rest) = text.get(from.at..) else { return CandidateBlock::default() };
-        let (mut rest, last) = rest.as_chunks::<2>();
-        let mut state = from.state;
+        let (pairs, last) = rest.as_chunks::<2>();
         let end = text.len() - last.len();
-        while let Some((pairs, next)) = rest.split_first_chunk::<8>() {
-            for (i, pair) in pairs.iter().enumerate() {
-                state = self.advance(state, *pair);
-                if state < NO_HIT {
-                    let hit = PairState { at: end - 2 * rest.len() + 2 * (i + 1), state };
-                    let block = check(hit);
-                    if !block.is_empty() {
-                        *from = hit;
-                        return block;
-                    }
-                }
-            }
-            rest = next;
-        }
         // The last pair is incomplete, and the last places need it.
-        let tail = [last.first().copied().unwrap_or_default(), 0];
-        let mut at = end - 2 * rest.len();
-        for &pair in rest.iter().chain([&tail]) {
-            state = self.advance(state, pair);
-            at += 2;
-            if state < NO_HIT {
-                let hit = PairState { at, state };
+        let tail = [[last.first().copied().unwrap_or_default(), 0]];
+        let mut state = from.state;
+        for (mut rest, end) in [(pairs, end), (&tail, end + 2)] {
+            while self.skip_to_hit(&mut rest, &mut state) {
+                let hit = PairState { at: end - 2 * rest.len(), state };
                 let block = check(hit);
                 if !block.is_empty() {
                     *from = hit;
@@ -106,6 +89,29 @@ impl PairTable {
         }
         *from = PairState { at: end + 2, state };
         CandidateBlock::default()
+    }
+
+    /// Removes the pairs up to the next hit, or all if there is none. Returns whether there is one.
+    #[inline(always)]
+    fn skip_to_hit(&self, rest: &mut &[[u8; 2]], state: &mut u64) -> bool {
+        while let Some((pairs, next)) = rest.split_first_chunk::<8>() {
+            for (i, pair) in pairs.iter().enumerate() {
+                *state = self.advance(*state, *pair);
+                if *state < NO_HIT {
+                    *rest = &rest[i + 1..];
+                    return true;
+                }
+            }
+            *rest = next;
+        }
+        while let Some((pair, next)) = rest.split_first() {
+            *state = self.advance(*state, *pair);
+            *rest = next;
+            if *state < NO_HIT {
+                return true;
+            }
+        }
+        false
     }
 
     #[inline(always)]

@@ -15,8 +15,9 @@ pub(super) const NUMBER: TriggerPattern =
 #[inline]
 pub(crate) fn may_begin_number(text: &[u8], at: usize) -> bool {
     let Some(text) = text.get(at..).and_then(|text| text.first_chunk::<11>()) else { return false };
-    let is_date = [text[4], text[7]] == *b"--" && !(text[10].is_ascii_digit() || text[10] == b'-');
-    !is_date && text[3..].iter().all(|&byte| has_byte_class(byte, bytes::NUMBER))
+    // Most are decided by the first bytes.
+    text[3..].iter().all(|&byte| has_byte_class(byte, bytes::NUMBER))
+        && !([text[4], text[7]] == *b"--" && !(text[10].is_ascii_digit() || text[10] == b'-'))
 }
 
 const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyz";
