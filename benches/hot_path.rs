@@ -4,16 +4,21 @@
 //! oldest events. tracing-appender drops its newest, with its default queue of 128,000 lines. Each
 //! line prints how many. The bench does not show a service that emits now and then. If the writer
 //! sleeps there, an emit also has to wake it.
+//!
+//! The last line holds the writer, so that only callers work: one, then two. With `-- --held` only
+//! this is measured.
 #![allow(missing_docs, clippy::print_stdout)]
 
 mod common;
 
-use std::fs;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
+use std::{env, fs, io};
 
 use common::{Payload, against, clean_text, criterion, ns_per, on_threads, quick, title};
 use criterion::{BenchmarkId, Criterion};
 use hdrhistogram::Histogram;
+use llm_audit::export::Exporter;
 use llm_audit::{AuditEvent, AuditLogger, EventType, TraceContext};
 use tempfile::TempDir;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, WorkerGuard};
@@ -163,7 +168,42 @@ fn closing_line(peer: &Peer, size: usize, threads: usize) {
     );
 }
 
+/// Holds the writer at its first lines until the other end is dropped.
+struct Gate(Receiver<()>);
+
+impl Exporter for Gate {
+    fn export(&mut self, _lines: &[u8]) -> io::Result<()> {
+        // There is nothing to receive.
+        let _dropped = self.0.recv();
+        Ok(())
+    }
+}
+
+/// Compares one caller with two while the writer is held and the queue is full.
+fn held_line() {
+    let (open, gate) = channel();
+    let builder = AuditLogger::builder().without_environment().debug(true).files(false);
+    let logger = builder.exporter(Gate(gate)).build().expect("the settings are valid");
+    let text = clean_text(256);
+    let calls = if quick() { 100 } else { 500_000 };
+    let on = |threads| ns_per(calls, on_threads(threads, calls, || audit(&logger, &text)));
+    on(2);
+    let (one, two) = against(|| on(1), || on(2));
+    drop(open);
+    logger.shutdown(CLOSE_WITHIN).expect("the log closes");
+    println!(
+        "  256 B, the writer held: {:.0} emits/s of one thread, {:.0} of two, {:.2} times as many",
+        1e9 / one,
+        2e9 / two,
+        2.0 * one / two
+    );
+}
+
 fn main() {
+    if env::args().any(|arg| arg == "--held") {
+        title("hot_path: callers alone");
+        return held_line();
+    }
     check();
     let peer = Peer::install();
     let mut criterion = criterion();
@@ -176,6 +216,7 @@ fn main() {
             closing_line(&peer, size, threads);
         }
     }
+    held_line();
     let (written, dropped) = peer.close();
     println!("tracing in the whole run: {written} lines written, {dropped} dropped");
 }

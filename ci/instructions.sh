@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The hot path takes no more instructions than ci/instructions.txt says, within the margin there:
-# instructions.sh [--record]. With --record it writes that file anew.
+# instructions.sh [--record | --print]. With --record it writes that file anew, and with --print it only prints
+# what it would write.
 #
 # callgrind counts them, so a figure repeats exactly on any machine with the same tools. With other
 # tools than those of the stored figures it prints both and compares nothing.
@@ -8,13 +9,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 stored=ci/instructions.txt
-record=
-if (($# > 0)); then
-    if (($# > 1)) || [[ $1 != --record ]]; then
-        echo "instructions: usage: ci/instructions.sh [--record]" >&2
-        exit 2
-    fi
-    record=1
+option=${1:-}
+if (($# > 1)) || [[ -n $option && $option != --record && $option != --print ]]; then
+    echo "instructions: usage: ci/instructions.sh [--record | --print]" >&2
+    exit 2
 fi
 
 fail() {
@@ -78,14 +76,20 @@ while IFS= read -r name; do
     now=$(measure "$name")
     echo "$now $(margin "$name") $name" >>"$work/now"
 done <"$work/names"
-if [[ -n $record ]]; then
+# The lines of the stored file.
+rows() { awk '{ $1 = sprintf("%9.1f", $1); $2 = sprintf("%3d", $2); print }' "$work/now"; }
+if [[ $option == --print ]]; then
+    rows
+    exit 0
+fi
+if [[ $option == --record ]]; then
     [[ $vectors == avx2 ]] || fail "the figures are those of AVX2, and this machine has $vectors"
     {
         echo "# What ci/instructions.sh counted: instructions, margin in percent, work."
         echo "# An emit is the caller's thread alone, an event the writer's thread alone."
         echo "# Disabled: most of it makes the event, and two instructions more are 3 % already."
         echo "# $tools"
-        awk '{ $1 = sprintf("%9.1f", $1); $2 = sprintf("%3d", $2); print }' "$work/now"
+        rows
     } >"$work/stored"
     cp "$work/stored" "$stored"
     cat "$stored"

@@ -14,7 +14,7 @@ use crate::common::{against, criterion, ns_per, on_threads, quick, title};
 
 const CAPACITY: usize = 1024;
 const BYTES: usize = 64 << 20;
-const PRODUCERS: [usize; 2] = [1, 2];
+const PRODUCERS: [usize; 4] = [1, 2, 3, 4];
 
 /// Returns a ring after enough pushes to fill it.
 fn full_ring<const SIZE: usize>() -> BenchRing {
