@@ -2,6 +2,9 @@
 
 use std::io::{self, Write};
 
+use llm_audit_process::cell::Lazy;
+use memchr::memmem::Finder;
+
 use super::{Kind, Redactions, Sanitizer};
 
 /// The longest line that is redacted, in bytes without its newline. If a line is longer, only its
@@ -19,8 +22,9 @@ impl PrivateKeyLines {
     /// Returns whether this line is inside a private key that began on an earlier line. Pass every
     /// line in order. A key ends with its last line, or before a line that cannot be part of a key.
     pub fn is_inside(&mut self, line: &str) -> bool {
+        static FINDER: Lazy<Finder<'_>> = Lazy::new(|| Finder::new("-----BEGIN "));
         // Most lines.
-        if !self.is_open && memchr::memmem::find(line.as_bytes(), b"-----BEGIN ").is_none() {
+        if !self.is_open && FINDER.find(line.as_bytes()).is_none() {
             return false;
         }
         let line = line.trim();

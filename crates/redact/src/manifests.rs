@@ -4,6 +4,9 @@
 
 use std::ops::Range;
 
+use llm_audit_process::cell::Lazy;
+use memchr::memmem::Finder;
+
 use super::keys::MANIFEST_KIND;
 use super::placeholders::is_in_placeholder;
 use super::steps::count_steps;
@@ -15,9 +18,10 @@ const MAPPINGS_MAX: usize = 32;
 /// Returns whether a text may have such a manifest in it.
 pub(super) fn may_have_manifest(text: &str) -> bool {
     const KIND: &[u8] = b"kind";
+    static FINDER: Lazy<Finder<'_>> = Lazy::new(|| Finder::new(KIND));
     let text = text.as_bytes();
     memchr::memchr(b'\n', text).is_some()
-        && memchr::memmem::find_iter(text, KIND).any(|at| {
+        && FINDER.find_iter(text).any(|at| {
             let Some(value) = without_quote(&text[at + KIND.len()..]).strip_prefix(b":") else {
                 return false;
             };

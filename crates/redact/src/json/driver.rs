@@ -3,9 +3,13 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use llm_audit_process::cell::Lazy;
+use memchr::memmem::Finder;
+
 use super::DEPTH_MAX;
 use super::ahead::{ContainerEnds, is_empty_container};
 use super::edits::{Edit, add_raw_edits, apply_edits, gaps_between_edits};
+use super::inside::may_have_json_inside;
 use super::nested::{NestedEdits, find_nested_edits};
 use super::spelling::{SpellingOffsets, decode_json_spelling, escape_json_spelling};
 use super::tokens::{JsonParser, JsonToken, MalformedJson, Quoted};
@@ -87,12 +91,41 @@ impl<'a> JsonDriver<'a> {
     pub(super) fn find_edits(mut self) -> Result<Vec<Edit>, MalformedJson> {
         while let Some(token) = self.parser.next_token()? {
             match token {
+                JsonToken::Key(key) if self.is_silent_key(key) => self.read_silent_member(key)?,
                 JsonToken::Key(key) => self.read_key(key)?,
                 JsonToken::Close => self.close_container(),
                 _ => self.read_value(token)?,
             }
         }
         Ok(self.edits)
+    }
+
+    /// Returns whether a key is written as it is and says nothing about its value, as most do.
+    #[inline]
+    fn is_silent_key(&self, key: Quoted) -> bool {
+        let is_silent = |level: &JsonLevel| {
+            level.frame.has_silent_key(self.sanitizer, &self.json[key.start..key.end])
+        };
+        self.depth == 0 && !key.escaped && self.levels.last().is_some_and(is_silent)
+    }
+
+    /// Reads the value under a key that says nothing about it.
+    #[inline]
+    fn read_silent_member(&mut self, key: Quoted) -> Result<(), MalformedJson> {
+        let value = self.parser.next_plain_value()?;
+        match value {
+            Some(JsonToken::String(string)) => {
+                let raw = &self.json[string.start..string.end];
+                if !string.escaped && !may_begin_json(raw) && self.sanitizer.find(raw).is_none() {
+                    return Ok(());
+                }
+            }
+            // No number is a card here.
+            Some(_) => return Ok(()),
+            None => {}
+        }
+        self.read_key(key)?;
+        value.map_or(Ok(()), |value| self.read_value(value))
     }
 
     fn read_key(&mut self, key: Quoted) -> Result<(), MalformedJson> {
@@ -155,60 +188,66 @@ impl<'a> JsonDriver<'a> {
 
     fn read_value(&mut self, token: JsonToken) -> Result<(), MalformedJson> {
         let (start, from) = (self.parser.token_start(), self.edits.len());
-        let slot = self.next_slot(token)?;
+        if let Some(level) = self.levels.last_mut().filter(|level| level.is_list) {
+            self.slot = level.frame.element();
+        }
+        self.settle_slot(token)?;
         match token {
-            JsonToken::Literal => self.read_literal(slot, start),
-            _ if self.is_replaced_whole(slot, token) => {
+            JsonToken::Literal => self.read_literal(start),
+            _ if self.is_replaced_whole(token) => {
                 self.replace_value(start, from, "\"[REDACTED]\"")?
             }
-            JsonToken::String(string) => self.redact_string(string, slot),
+            JsonToken::String(string) => self.redact_string(string),
             JsonToken::Open if self.levels.len() == DEPTH_MAX => {
                 self.replace_value(start, from, "\"[TOO_DEEP]\"")?;
             }
             JsonToken::Open => {
-                self.open_container(slot, start, from);
+                self.open_container(start, from);
                 return Ok(());
             }
-            JsonToken::Number => self.redact_number(slot, start),
+            JsonToken::Number => self.redact_number(start),
             JsonToken::Key(_) | JsonToken::Close => {}
         }
-        let is_other = slot.is_other_value();
-        if let Some(level) = self.levels.last_mut().filter(|_| slot.is_value() || is_other) {
+        let is_other = self.slot.is_other_value();
+        if (self.slot.is_value() || is_other)
+            && let Some(level) = self.levels.last_mut()
+        {
             let (value, edits) = (start..self.parser.token_end(), from..self.edits.len());
             level.unnamed.push(Unnamed { value, edits, is_other });
         }
         Ok(())
     }
 
-    /// Returns the slot of the value that was read last.
-    fn next_slot(&mut self, token: JsonToken) -> Result<Slot, MalformedJson> {
-        let slot = match self.levels.last_mut() {
-            Some(level) if level.is_list => level.frame.element(),
-            _ => std::mem::take(&mut self.slot),
-        };
-        Ok(match token {
-            _ if slot.needs_to_be_last() && !self.is_last_in_list(token)? => slot.unnamed(),
-            JsonToken::Open => self.slot_of_container(slot)?,
-            _ => slot,
-        })
+    /// Changes the slot of the value that was read last, if what follows decides about it.
+    #[inline]
+    fn settle_slot(&mut self, token: JsonToken) -> Result<(), MalformedJson> {
+        if self.slot.needs_to_be_last() && !self.is_last_in_list(token)? {
+            self.slot = self.slot.unnamed();
+        } else if matches!(token, JsonToken::Open) {
+            self.settle_slot_of_container()?;
+        }
+        Ok(())
     }
 
-    /// Returns the slot of the container that was opened last. If the container would go, its form
+    /// Changes the slot of the container that was opened last. If the container would go, its form
     /// decides.
-    fn slot_of_container(&mut self, slot: Slot) -> Result<Slot, MalformedJson> {
+    fn settle_slot_of_container(&mut self) -> Result<(), MalformedJson> {
         let start = self.parser.token_start();
-        if !slot.loses(self.shape_of_container(start)) {
-            return Ok(slot);
+        if !self.slot.loses(self.shape_of_container(start)) {
+            return Ok(());
         }
-        let mut probe = ObjectProbe::new(slot);
+        let mut probe = ObjectProbe::new(self.slot);
         let is_empty = is_empty_container(self.json, start);
-        if slot.has_forms() && !is_empty && self.json[start..].starts_with('{') {
+        if self.slot.has_forms() && !is_empty && self.json[start..].starts_with('{') {
             let ends = ends_of_json(self.json, &mut self.ends)?;
             ends.probe_object(self.json, start, &mut probe)?;
         } else if !is_empty {
-            return Ok(slot);
+            return Ok(());
         }
-        Ok(probe.form().map_or(slot, |form| slot.in_form(form)))
+        if let Some(form) = probe.form() {
+            self.slot = self.slot.in_form(form);
+        }
+        Ok(())
     }
 
     fn shape_of_container(&self, start: usize) -> Shape {
@@ -216,8 +255,8 @@ impl<'a> JsonDriver<'a> {
     }
 
     /// Returns whether the value that was read last is replaced as a whole.
-    fn is_replaced_whole(&mut self, slot: Slot, token: JsonToken) -> bool {
-        let start = self.parser.token_start();
+    fn is_replaced_whole(&mut self, token: JsonToken) -> bool {
+        let (slot, start) = (&self.slot, self.parser.token_start());
         match token {
             JsonToken::String(string)
                 if !matches!(slot.fate(), Fate::Read | Fate::Name)
@@ -232,26 +271,26 @@ impl<'a> JsonDriver<'a> {
             // redacted now.
             JsonToken::Number => {
                 slot.loses(Shape::of_number(&self.json[start..self.parser.token_end()]))
-                    || slot.loses(Shape::Text) && self.match_in_number(slot).is_some()
+                    || slot.loses(Shape::Text) && self.match_in_number().is_some()
             }
             _ => false,
         }
     }
 
     /// Takes note of a flag that says that the value beside it is a secret.
-    fn read_literal(&mut self, slot: Slot, start: usize) {
+    fn read_literal(&mut self, start: usize) {
         let text = &self.json[start..self.parser.token_end()];
         if text == "true"
-            && slot.takes_note(text)
+            && self.slot.takes_note(text)
             && let Some(level) = self.levels.last_mut()
         {
-            level.frame.note(slot.note_of(self.sanitizer, text));
+            level.frame.note(self.slot.note_of(self.sanitizer, text));
             self.redact_unnamed();
         }
     }
 
-    fn open_container(&mut self, slot: Slot, start: usize, from: usize) {
-        let is_list = self.json.as_bytes()[start] == b'[';
+    fn open_container(&mut self, start: usize, from: usize) {
+        let (slot, is_list) = (self.slot, self.json.as_bytes()[start] == b'[');
         self.levels.push(JsonLevel {
             is_list,
             start,
@@ -263,8 +302,8 @@ impl<'a> JsonDriver<'a> {
         });
     }
 
-    fn redact_number(&mut self, slot: Slot, start: usize) {
-        if let Some(found) = self.match_in_number(slot) {
+    fn redact_number(&mut self, start: usize) {
+        if let Some(found) = self.match_in_number() {
             let (end, kind) = (self.parser.token_end(), Some(found.kind));
             let with = self.sanitizer.placeholder(found.kind, found.of(&self.json[start..end]));
             let with = format!("\"{}\"", with.as_str()).into();
@@ -274,7 +313,8 @@ impl<'a> JsonDriver<'a> {
 
     /// Returns what the rules find in the number that was read last. That is a card if the key is
     /// one of a card. Inside a string the number is a text, in which any rule may match.
-    fn match_in_number(&self, slot: Slot) -> Option<Match> {
+    fn match_in_number(&self) -> Option<Match> {
+        let slot = &self.slot;
         if slot.is_allowed() || self.depth == 0 && !slot.may_be_card() {
             return None;
         }
@@ -310,7 +350,8 @@ impl<'a> JsonDriver<'a> {
         Ok(self.json[ahead.token_end()..].trim_start().starts_with(']'))
     }
 
-    fn redact_string(&mut self, string: Quoted, slot: Slot) {
+    fn redact_string(&mut self, string: Quoted) {
+        let slot = &self.slot;
         let raw = &self.json[string.start..string.end];
         let text = decode_json_spelling(raw, string.escaped, &mut self.decoded);
         if slot.leaves(self.sanitizer, text) {
@@ -323,7 +364,7 @@ impl<'a> JsonDriver<'a> {
         // Most texts.
         if (self.depth == 0 || !string.escaped)
             && !may_begin_json(text)
-            && self.sanitizer.find(text).is_none()
+            && is_clean_text(self.sanitizer, text)
         {
             if takes_note {
                 self.redact_unnamed();
@@ -421,10 +462,19 @@ impl<'a> JsonDriver<'a> {
     }
 }
 
+/// Returns whether nothing is found in a text that does not begin like JSON, and no JSON is in it.
+fn is_clean_text(sanitizer: &Sanitizer, text: &str) -> bool {
+    sanitizer
+        .find(text)
+        .is_none_or(|mut matches| matches.next().is_none() && !may_have_json_inside(text))
+}
+
 /// Returns whether a string of a JSON text is the kind of a manifest of secrets, if none is spelled with
 /// escapes.
 fn has_manifest_kind(json: &str) -> bool {
-    memchr::memmem::find_iter(json.as_bytes(), MANIFEST_KIND)
+    static FINDER: Lazy<Finder<'_>> = Lazy::new(|| Finder::new(MANIFEST_KIND));
+    FINDER
+        .find_iter(json.as_bytes())
         .any(|at| at > 0 && json.as_bytes()[at - 1] == b'"')
 }
 

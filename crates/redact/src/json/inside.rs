@@ -39,9 +39,9 @@ pub(super) fn redact_text_with_json(
     out.push_str(&current);
 }
 
-/// Returns whether a text has JSON in it after something else, and a rule may match in it.
-pub(super) fn may_have_json_inside(sanitizer: &Sanitizer, text: &str) -> bool {
-    json_begin(text.as_bytes()).is_some() && sanitizer.find(text).is_some()
+/// Returns whether a text may have JSON in it after something else.
+pub(super) fn may_have_json_inside(text: &str) -> bool {
+    json_begin(text.as_bytes()).is_some()
 }
 
 /// Returns what [`redact_text_with_json`] replaces in a string, `depth` strings deep.
@@ -51,10 +51,15 @@ pub(super) fn find_edits_with_json(
     depth: usize,
     counts: &mut Redactions,
 ) -> Vec<Edit> {
-    let (mut whole, mut redacted) = (Redactions::default(), String::with_capacity(text.len()));
-    redact_text_with_json(sanitizer, text, depth, &mut redacted, &mut whole);
     let mut keys = Redactions::default();
     let inside = edits_inside(sanitizer, text, depth, &mut keys);
+    // Most texts.
+    if inside.is_empty() && sanitizer.matches(text).next().is_none() {
+        counts.merge(&keys);
+        return inside;
+    }
+    let (mut whole, mut redacted) = (Redactions::default(), String::with_capacity(text.len()));
+    redact_text_with_json(sanitizer, text, depth, &mut redacted, &mut whole);
     let edits = with_matches_between(sanitizer, text, inside);
     let mut again = String::with_capacity(text.len());
     apply_edits(text, &edits, &mut again, &mut Redactions::default());

@@ -102,7 +102,8 @@ fn json_after_prefix(
     depth: usize,
     counts: &mut Redactions,
 ) -> Option<NestedEdits> {
-    if depth > INSIDE_MAX || !may_have_json_inside(sanitizer, text) {
+    // A name alone makes nothing of what is beside other text a secret: a rule has to match, too.
+    if depth > INSIDE_MAX || !may_have_json_inside(text) || sanitizer.find(text).is_none() {
         return None;
     }
     let edits = find_edits_with_json(sanitizer, text, depth, counts);

@@ -65,10 +65,24 @@ pub(super) fn decode_json_spelling<'t>(
         return raw;
     }
     scratch.clear();
+    // No escape sequence is shorter than what it stands for.
+    scratch.reserve(raw.len());
     let mut rest = raw;
     while let Some(plain) = memchr::memchr(b'\\', rest.as_bytes()) {
         let (before, escape) = rest.split_at(plain);
         scratch.push_str(before);
+        let simple = match escape.as_bytes().get(1) {
+            Some(b'n') => "\n",
+            Some(b'"') => "\"",
+            Some(b'\\') => "\\",
+            Some(b't') => "\t",
+            _ => "",
+        };
+        if !simple.is_empty() {
+            scratch.push_str(simple);
+            rest = &escape[2..];
+            continue;
+        }
         let (c, length) = first_char_of_spelling(escape).expect("it begins with a backslash");
         scratch.push(c);
         rest = &escape[length..];

@@ -78,6 +78,7 @@ impl<'t> JsonParser<'t> {
     }
 
     /// Returns the next token, or `None` at the end of the text.
+    #[inline]
     pub(super) fn next_token(&mut self) -> Result<Option<JsonToken>, MalformedJson> {
         self.skip_space();
         let closing = self.closing.last().copied();
@@ -103,6 +104,17 @@ impl<'t> JsonParser<'t> {
         self.value().map(Some)
     }
 
+    /// Reads the value after a key, unless that is a container.
+    #[inline]
+    pub(super) fn next_plain_value(&mut self) -> Result<Option<JsonToken>, MalformedJson> {
+        self.skip_space();
+        self.token_start = self.at;
+        match self.peek() {
+            Some(b'{' | b'[') => Ok(None),
+            _ => self.value().map(Some),
+        }
+    }
+
     /// Reads to the end of the container that was opened last.
     pub(super) fn skip_container(&mut self) -> Result<(), MalformedJson> {
         let level = self.closing.len();
@@ -119,6 +131,7 @@ impl<'t> JsonParser<'t> {
         self.expect = ExpectedToken::Separator;
     }
 
+    #[inline]
     fn key(&mut self) -> Result<JsonToken, MalformedJson> {
         let key = self.string()?;
         self.skip_space();
@@ -127,6 +140,7 @@ impl<'t> JsonParser<'t> {
         Ok(JsonToken::Key(key))
     }
 
+    #[inline]
     fn value(&mut self) -> Result<JsonToken, MalformedJson> {
         self.expect = ExpectedToken::Separator;
         match self.peek().ok_or(MalformedJson)? {
@@ -171,11 +185,14 @@ impl<'t> JsonParser<'t> {
     }
 
     fn digits(&mut self) -> Result<(), MalformedJson> {
-        let count = self.text[self.at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-        self.at += count;
-        if count == 0 { Err(MalformedJson) } else { Ok(()) }
+        let start = self.at;
+        while let Some(b'0'..=b'9') = self.peek() {
+            self.at += 1;
+        }
+        if self.at == start { Err(MalformedJson) } else { Ok(()) }
     }
 
+    #[inline]
     fn string(&mut self) -> Result<Quoted, MalformedJson> {
         self.expect_byte(b'"')?;
         let (start, mut escaped) = (self.at, false);
@@ -185,7 +202,7 @@ impl<'t> JsonParser<'t> {
                 b'"' => break,
                 b'\\' => {
                     escaped = true;
-                    self.escape()?;
+                    self.at += escape_length(&self.text[self.at..]).ok_or(MalformedJson)?;
                 }
                 0..0x20 => return Err(MalformedJson),
                 _ => self.at += 1,
@@ -195,25 +212,30 @@ impl<'t> JsonParser<'t> {
         Ok(Quoted { start, end: self.at - 1, escaped })
     }
 
-    fn escape(&mut self) -> Result<(), MalformedJson> {
-        self.at += parse_json_escape(&self.text[self.at..]).ok_or(MalformedJson)?.length;
-        Ok(())
-    }
-
+    #[inline]
     fn skip_space(&mut self) {
-        while self.skip_if(b" \t\r\n") {}
+        while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.peek() {
+            self.at += 1;
+        }
     }
 
+    #[inline]
     fn skip_if(&mut self, any: &[u8]) -> bool {
         let skipped = self.peek().is_some_and(|byte| any.contains(&byte));
         self.at += usize::from(skipped);
         skipped
     }
 
+    #[inline]
     fn expect_byte(&mut self, byte: u8) -> Result<(), MalformedJson> {
-        if self.skip_if(&[byte]) { Ok(()) } else { Err(MalformedJson) }
+        if self.peek() != Some(byte) {
+            return Err(MalformedJson);
+        }
+        self.at += 1;
+        Ok(())
     }
 
+    #[inline]
     fn peek(&self) -> Option<u8> {
         self.text.get(self.at).copied()
     }
@@ -223,20 +245,49 @@ impl<'t> JsonParser<'t> {
 /// seven bytes, it may return less.
 #[inline]
 fn plain_length(text: &[u8]) -> usize {
+    let mut at = plain_words(text, 2);
+    if at < 16 {
+        return at;
+    }
+    // The compiler takes vectors for this.
+    const BLOCK: usize = 32;
+    while let Some(block) = text.get(at..at + BLOCK) {
+        let is_special = |byte: &u8| (*byte < 0x20) | (*byte == b'"') | (*byte == b'\\');
+        if block.iter().fold(false, |any, byte| any | is_special(byte)) {
+            break;
+        }
+        at += BLOCK;
+    }
+    at + plain_words(&text[at..], usize::MAX)
+}
+
+/// Returns the same, of so many words of eight bytes.
+#[inline]
+fn plain_words(text: &[u8], words_max: usize) -> usize {
     const EACH: u64 = u64::MAX / 0xFF;
     const HIGH: u64 = EACH * 0x80;
-    let (words, _) = text.as_chunks::<8>();
-    for (number, word) in words.iter().enumerate() {
+    let mut length = 0;
+    for word in text.as_chunks::<8>().0.iter().take(words_max) {
         let bytes = u64::from_le_bytes(*word);
         // The highest bit of each byte below a limit. Bytes above the first one of these may have it too.
         let below = |bytes: u64, limit: u64| bytes.wrapping_sub(EACH * limit) & !bytes & HIGH;
         let is = |byte: u8| below(bytes ^ (EACH * u64::from(byte)), 1);
         let special = below(bytes, 0x20) | is(b'"') | is(b'\\');
         if special != 0 {
-            return 8 * number + special.trailing_zeros() as usize / 8;
+            return length + special.trailing_zeros() as usize / 8;
         }
+        length += 8;
     }
-    8 * words.len()
+    length
+}
+
+/// Returns the length of the escape sequence at the beginning of the text, which is a backslash.
+#[inline]
+fn escape_length(text: &[u8]) -> Option<usize> {
+    match text.get(1)? {
+        b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(2),
+        _ => Some(parse_json_escape(text)?.length),
+    }
 }
 
 /// What an escape sequence spells.

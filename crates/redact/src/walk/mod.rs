@@ -395,6 +395,18 @@ impl Frame {
         slot
     }
 
+    /// Whether a key is plainly written as it is and says nothing about its value: a text or a number under it
+    /// is like any other, and so is what is beside it. If a rule matches in a text, the slot still counts.
+    #[inline]
+    pub(crate) fn has_silent_key(&self, sanitizer: &Sanitizer, key: &str) -> bool {
+        if self.below.within != Within::Document || self.below.card || !sanitizer.has_rules_alone() {
+            return false;
+        }
+        let facts = sanitizer.read_key(key);
+        let is_silent = matches!(facts.class, KeyClass::Plain | KeyClass::TraceId | KeyClass::Time);
+        is_silent && facts.is_plain
+    }
+
     /// The slot of the member under a key of this class that is plainly written as it is. No sanitizer has options.
     #[inline]
     pub fn plain_member(&mut self, key: &str, class: KeyClass) -> Slot {
