@@ -24,13 +24,19 @@ pub(crate) fn vendor_token_at(look: RuleText<'_>, at: usize) -> Option<Match> {
     look.byte_at(start).filter(u8::is_ascii_alphabetic)?;
     let head = look.rest_from(start);
     let head = &head[..head.len().min(PREFIX_BYTES_MAX)];
-    let separators = head.iter().enumerate().filter(|(_, byte)| matches!(byte, b'_' | b'-'));
-    let mut listed = separators.filter_map(|(i, _)| {
-        let row = VENDORS.binary_search_by_key(&&head[..=i], |row| row.prefix).ok()?;
-        let end = VENDORS[row].body_end(look, start + i + 1)?;
-        match_if_nonempty(VENDORS[row].kind, start, end)
+    let first = first_two(head)?;
+    let rows = &VENDORS[VENDORS.partition_point(|row| first_two(row.prefix) < Some(first))..];
+    let rows = rows.iter().take_while(|row| first_two(row.prefix) == Some(first));
+    let listed = rows.filter(|row| head.starts_with(row.prefix)).filter_map(|row| {
+        let end = row.body_end(look, start + row.prefix.len())?;
+        match_if_nonempty(row.kind, start, end)
     });
-    listed.next_back().or_else(|| unlisted_token_at(look, start))
+    listed.last().or_else(|| unlisted_token_at(look, start))
+}
+
+/// Returns the first two bytes as a number.
+fn first_two(text: &[u8]) -> Option<u16> {
+    text.first_chunk().map(|first| u16::from_be_bytes(*first))
 }
 
 /// Returns the beginning of the word around a trigger, if it is near. In text that spells line ends
@@ -59,7 +65,7 @@ fn unlisted_token_at(look: RuleText<'_>, start: usize) -> Option<Match> {
     if is_clickup_token(word) {
         return match_if_nonempty(Kind::ApiToken, start, start + length);
     }
-    let body = unlisted_token_body(word)?;
+    let (vendor, body) = unlisted_token_parts(word)?;
     // The name of a file, a call, or an address.
     let goes_on = match rest {
         [b'.', next, ..] => next.is_ascii_alphanumeric(),
@@ -68,6 +74,7 @@ fn unlisted_token_at(look: RuleText<'_>, start: usize) -> Option<Match> {
     };
     let is_one = (BODY_BYTES_MIN..=BODY_BYTES_MAX).contains(&body.len())
         && !goes_on
+        && OPEN_IDS.binary_search(&vendor).is_err()
         && (is_random_string(body) || word.starts_with(b"sk-") && is_random_word(body));
     is_one.then(|| match_if_nonempty(Kind::ApiToken, start, start + word.len()))?
 }
@@ -83,22 +90,21 @@ fn is_clickup_token(word: &[u8]) -> bool {
     })
 }
 
-/// Returns what follows the prefix of a vendor and the words that describe the token, such as `live`
+/// Returns the prefix of a vendor, and what follows it and the words that describe the token, such as `live`
 /// and `v1`.
-fn unlisted_token_body(word: &[u8]) -> Option<&[u8]> {
+fn unlisted_token_parts(word: &[u8]) -> Option<(&[u8], &[u8])> {
     const TAGS_MAX: usize = 3;
     let cut = |text: &'_ [u8]| text.iter().position(|byte| matches!(byte, b'_' | b'-'));
     let vendor = &word[..cut(word)?];
     let is_vendor = (2..=12).contains(&vendor.len())
         && vendor[0].is_ascii_lowercase()
-        && vendor.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-        && OPEN_IDS.binary_search(&vendor).is_err();
+        && vendor.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
     let mut body = is_vendor.then(|| &word[vendor.len() + 1..])?;
     for _ in 0..TAGS_MAX {
         let Some(tag) = cut(body).filter(|&end| is_token_tag(&body[..end])) else { break };
         body = &body[tag + 1..];
     }
-    Some(body)
+    Some((vendor, body))
 }
 
 /// Returns whether a part of a token describes it: a word, a version or a short number.
