@@ -1,18 +1,18 @@
 //! Remembers what recent keys of a thread say. Most events have the same keys as those before them.
 //!
 //! What is remembered follows from the text of a key alone. So it never becomes wrong, whatever the options
-//! of a sanitizer are and whatever is protected. A key in which a rule may match is not remembered.
+//! of a sanitizer are and whatever is protected. A key in which a rule matches is not remembered.
 
 use std::cell::Cell;
 
 use super::keys::{KeyClass, classify_key};
-use super::scan;
+use super::{manifests, scan};
 
 /// What a key says, and whether the default rules leave it as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct KeyFacts {
     pub(super) class: KeyClass,
-    /// No rule of any profile may match in it, and it has no placeholder.
+    /// No rule of any profile matches in it, and it has no placeholder.
     pub(super) is_plain: bool,
 }
 
@@ -20,8 +20,13 @@ impl KeyFacts {
     #[cold]
     #[inline(never)]
     fn of(key: &str) -> Self {
-        let is_plain = !scan::RuleSet::defaults().may_match(key) && !key.contains('[');
-        Self { class: classify_key(key), is_plain }
+        let rules = scan::RuleSet::defaults();
+        let is_clean = |precise| {
+            scan::Matches::new(key, rules, precise).is_none_or(|mut all| all.next().is_none())
+        };
+        let may_match = rules.may_match(key)
+            && (manifests::may_have_manifest(key) || !is_clean(false) || !is_clean(true));
+        Self { class: classify_key(key), is_plain: !may_match && !key.contains('[') }
     }
 
     /// Returns the same as [`of`](Self::of), in a few instructions if the thread has seen the key recently.
