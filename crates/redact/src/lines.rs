@@ -19,12 +19,22 @@ pub struct PrivateKeyLines {
 }
 
 impl PrivateKeyLines {
+    /// Returns whether the next line may be inside a private key.
+    pub fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    /// Returns whether a private key may begin in this line.
+    pub fn may_begin_in(line: &str) -> bool {
+        static FINDER: Lazy<Finder<'_>> = Lazy::new(|| Finder::new("-----BEGIN "));
+        FINDER.find(line.as_bytes()).is_some()
+    }
+
     /// Returns whether this line is inside a private key that began on an earlier line. Pass every
     /// line in order. A key ends with its last line, or before a line that cannot be part of a key.
     pub fn is_inside(&mut self, line: &str) -> bool {
-        static FINDER: Lazy<Finder<'_>> = Lazy::new(|| Finder::new("-----BEGIN "));
         // Most lines.
-        if !self.is_open && FINDER.find(line.as_bytes()).is_none() {
+        if !self.is_open && !Self::may_begin_in(line) {
             return false;
         }
         let line = line.trim();

@@ -1,6 +1,7 @@
 //! The subcommands, a file each.
 
 mod check;
+mod chunks;
 #[cfg(feature = "demo")]
 mod demo;
 mod errors;

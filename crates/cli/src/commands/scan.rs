@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use llm_audit::Sanitizer;
 use llm_audit::reader::Input;
 use llm_audit::sanitize::{Kind, PrivateKeyLines, Redactions};
 use serde_json::{Map, Value, json};
 
+use super::chunks::{ChunkThreads, LineChunks, first_line_length};
 use crate::arguments::RuleArgs;
 use crate::ui::{
     CommandExit, CommandFailure, Progress, Style, complain_on_stderr, escape_for_terminal,
@@ -151,39 +153,122 @@ struct ScanFinding {
     counts: Redactions,
 }
 
+/// The place in a file up to which lines were added.
+struct LinePlace<'p> {
+    path: Option<&'p Path>,
+    number: u64,
+    keys: PrivateKeyLines,
+}
+
+/// What is found in lines that no private key goes through.
+struct CountedLines {
+    bytes: usize,
+    lines: u64,
+    /// The lines in which something is, from 1 on.
+    found: Vec<(u64, Redactions)>,
+}
+
+/// Counts what is found in the first lines, up to one that is not UTF-8 or in which a private key may begin.
+fn count_in_lines(sanitizer: &Sanitizer, lines: &[u8]) -> CountedLines {
+    let mut all = CountedLines { bytes: 0, lines: 0, found: Vec::new() };
+    let (mut redacted, mut counts) = (String::new(), Redactions::default());
+    while all.bytes < lines.len() {
+        let line = &lines[all.bytes..][..first_line_length(&lines[all.bytes..])];
+        let text = simdutf8::basic::from_utf8(line.trim_ascii_end()).ok();
+        let Some(text) = text.filter(|text| !PrivateKeyLines::may_begin_in(text)) else { break };
+        redacted.clear();
+        sanitizer.redact_line(text, &mut redacted, &mut counts);
+        (all.bytes, all.lines) = (all.bytes + line.len(), all.lines + 1);
+        if counts.total() > 0 {
+            all.found.push((all.lines, std::mem::take(&mut counts)));
+        }
+    }
+    all
+}
+
 impl Scan {
     fn scan_lines(&mut self, path: Option<&Path>, input: impl io::Read) -> io::Result<()> {
         let mut input = BufReader::with_capacity(64 << 10, input);
         if let Some(how) = unpacking_of(input.fill_buf()?) {
             return Err(io::Error::new(io::ErrorKind::InvalidData, how));
         }
-        let (mut line, mut redacted, mut number) = (Vec::new(), String::new(), 0);
-        let mut keys = PrivateKeyLines::default();
-        loop {
-            line.clear();
-            redacted.clear();
-            let length = input.read_until(b'\n', &mut line)?;
-            if length == 0 {
-                return Ok(());
+        let sanitizer = self.sanitizer.clone();
+        let work = |chunk: &[u8]| count_in_lines(&sanitizer, chunk);
+        thread::scope(|scope| {
+            let (mut chunks, mut threads) =
+                (LineChunks::new(input), ChunkThreads::new(scope, &work));
+            let mut place = LinePlace { path, number: 0, keys: PrivateKeyLines::default() };
+            let mut is_end = Ok(false);
+            while !matches!(is_end, Ok(true) | Err(_)) || !threads.is_idle() {
+                is_end = match is_end {
+                    Ok(false) if !threads.is_full() => {
+                        let chunk = chunks.next_chunk();
+                        chunk.map(|chunk| chunk.map(|chunk| threads.give(chunk)).is_none())
+                    }
+                    is_end => {
+                        if let Some((chunk, counted)) = threads.take() {
+                            self.add_chunk(&chunk, counted, &mut place);
+                        }
+                        is_end
+                    }
+                };
             }
-            (self.bytes, self.lines, number) =
-                (self.bytes + length as u64, self.lines + 1, number + 1);
-            self.progress.show(|| format!("{} MB", self.bytes / 1_000_000));
-            let text = String::from_utf8_lossy(line.trim_ascii_end());
-            let mut counts = Redactions::default();
-            match keys.is_inside(&text) {
-                true => counts.add(Kind::PrivateKey),
-                false => drop(self.sanitizer.redact_line(&text, &mut redacted, &mut counts)),
+            is_end.map(drop)
+        })
+    }
+
+    /// Adds what is found in a chunk, of which the first lines were counted before.
+    fn add_chunk(&mut self, chunk: &[u8], counted: CountedLines, place: &mut LinePlace<'_>) {
+        let (mut lines, mut counted) = (chunk, Some(counted));
+        while !lines.is_empty() {
+            if !place.keys.is_open() {
+                let first = counted.take();
+                let first = first.unwrap_or_else(|| count_in_lines(&self.sanitizer, lines));
+                lines = &lines[first.bytes..];
+                for (number, counts) in first.found {
+                    self.add_finding(place.path, place.number + number, counts);
+                }
+                place.number += first.lines;
+                self.add_lines(first.bytes, first.lines);
             }
-            if counts.total() == 0 {
-                continue;
+            counted = None;
+            let (line, rest) = lines.split_at(first_line_length(lines));
+            if !line.is_empty() {
+                self.add_line(line, place);
             }
-            self.counts.merge(&counts);
-            self.lines_found += 1;
-            if self.findings.len() < self.limit {
-                let file = path.map(|path| path.display().to_string());
-                self.findings.push(ScanFinding { file, line: number, counts });
+            lines = rest;
+        }
+    }
+
+    /// Adds what is found in a line that may be inside a private key, or not UTF-8.
+    fn add_line(&mut self, line: &[u8], place: &mut LinePlace<'_>) {
+        let text = String::from_utf8_lossy(line.trim_ascii_end());
+        let mut counts = Redactions::default();
+        match place.keys.is_inside(&text) {
+            true => counts.add(Kind::PrivateKey),
+            false => {
+                self.sanitizer.redact_line(&text, &mut String::new(), &mut counts);
             }
+        }
+        place.number += 1;
+        self.add_finding(place.path, place.number, counts);
+        self.add_lines(line.len(), 1);
+    }
+
+    fn add_lines(&mut self, bytes: usize, lines: u64) {
+        (self.bytes, self.lines) = (self.bytes + bytes as u64, self.lines + lines);
+        self.progress.show(|| format!("{} MB", self.bytes / 1_000_000));
+    }
+
+    fn add_finding(&mut self, path: Option<&Path>, line: u64, counts: Redactions) {
+        if counts.total() == 0 {
+            return;
+        }
+        self.counts.merge(&counts);
+        self.lines_found += 1;
+        if self.findings.len() < self.limit {
+            let file = path.map(|path| path.display().to_string());
+            self.findings.push(ScanFinding { file, line, counts });
         }
     }
 

@@ -14,7 +14,7 @@ impl SpreadJson {
         let was_inside = self.is_inside;
         match line.first() {
             Some(b'{' | b'[') => {
-                self.is_inside = matches!(line.trim_ascii_end(), [.., b'{' | b'[']);
+                self.is_inside = Self::begins_with(line);
                 self.is_inside
             }
             Some(b'}' | b']') => {
@@ -23,6 +23,12 @@ impl SpreadJson {
             }
             _ => was_inside,
         }
+    }
+
+    /// Whether a line begins JSON over several lines.
+    pub(crate) fn begins_with(line: &[u8]) -> bool {
+        matches!(line.first(), Some(b'{' | b'['))
+            && matches!(line.trim_ascii_end(), [.., b'{' | b'['])
     }
 
     /// Whether the last line that was noted is followed by further parts.

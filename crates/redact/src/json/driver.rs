@@ -473,9 +473,7 @@ fn is_clean_text(sanitizer: &Sanitizer, text: &str) -> bool {
 /// escapes.
 fn has_manifest_kind(json: &str) -> bool {
     static FINDER: Lazy<Finder<'_>> = Lazy::new(|| Finder::new(MANIFEST_KIND));
-    FINDER
-        .find_iter(json.as_bytes())
-        .any(|at| at > 0 && json.as_bytes()[at - 1] == b'"')
+    FINDER.find_iter(json.as_bytes()).any(|at| at > 0 && json.as_bytes()[at - 1] == b'"')
 }
 
 /// Returns whether a value is a string that has the form of a secret.

@@ -399,7 +399,8 @@ impl Frame {
     /// is like any other, and so is what is beside it. If a rule matches in a text, the slot still counts.
     #[inline]
     pub(crate) fn has_silent_key(&self, sanitizer: &Sanitizer, key: &str) -> bool {
-        if self.below.within != Within::Document || self.below.card || !sanitizer.has_rules_alone() {
+        if self.below.within != Within::Document || self.below.card || !sanitizer.has_rules_alone()
+        {
             return false;
         }
         let facts = sanitizer.read_key(key);

@@ -9,24 +9,46 @@ use serde_json::json;
 
 use super::RedactArgs;
 use super::blocks::{Block, Continues};
+use crate::commands::chunks::first_line_length;
 use crate::ui::{SpreadJson, complain_on_stderr, escape_json_for_terminal, format_count};
 
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+const NOT_QUITE_JSON: &str = "not quite JSON, redacted as text";
 
 /// The most bytes of a JSON value over several lines that are held.
 const JSON_BYTES_MAX: usize = 16 << 20;
 /// The most bytes of any other block that are held.
 const BLOCK_BYTES_MAX: usize = 256 << 10;
 
-/// The state that goes from line to line.
-pub(super) struct RedactFilter {
+/// Redacts lines that have nothing to do with those beside them.
+#[derive(Clone)]
+pub(super) struct LineRedactor {
     sanitizer: Sanitizer,
     text: bool,
+}
+
+/// Lines that were redacted each alone.
+#[derive(Default)]
+pub(super) struct RedactedLines {
+    /// The bytes and the lines that were read.
+    bytes: usize,
+    lines: u64,
+    redacted: String,
+    /// The numbers of those that are not quite JSON, from 0 on.
+    not_quite_json: Vec<u64>,
+}
+
+/// The state that goes from line to line.
+pub(super) struct RedactFilter {
+    redactor: LineRedactor,
     explain: Option<Explanation>,
     number: u64,
     /// Sequences of bytes that are not UTF-8.
     invalid: u64,
     redacted: String,
+    /// Scratch for lines that are redacted alone.
+    alone: String,
     counts: Redactions,
     keys: PrivateKeyLines,
     spread: SpreadJson,
@@ -46,11 +68,49 @@ struct HeldLines {
     redacted: String,
 }
 
+impl LineRedactor {
+    /// Redacts the first lines, up to one that may belong to the next line or is not UTF-8.
+    /// The text is appended to `redacted`, which is empty.
+    pub(super) fn redact_lines(&self, lines: &[u8], redacted: String) -> RedactedLines {
+        let mut all = RedactedLines { redacted, ..RedactedLines::default() };
+        let mut counts = Redactions::default();
+        while all.bytes < lines.len() {
+            let line = &lines[all.bytes..][..first_line_length(&lines[all.bytes..])];
+            let (given, end) = split_line_end(line);
+            let Some(text) = simdutf8::basic::from_utf8(given).ok().filter(|text| is_alone(text))
+            else {
+                break;
+            };
+            if self.redact_line(text, &mut all.redacted, &mut counts) == LineKind::NotQuiteJson {
+                all.not_quite_json.push(all.lines);
+            }
+            // Line ends are ASCII.
+            all.redacted.push_str(str::from_utf8(end).unwrap_or_default());
+            (all.bytes, all.lines) = (all.bytes + line.len(), all.lines + 1);
+        }
+        all
+    }
+
+    fn redact_line(&self, line: &str, out: &mut String, counts: &mut Redactions) -> LineKind {
+        if self.text {
+            self.sanitizer.redact_text(line, out, counts);
+            return LineKind::Text;
+        }
+        self.sanitizer.redact_line(line, out, counts)
+    }
+}
+
+/// Returns whether a line has nothing to do with those after it.
+fn is_alone(line: &str) -> bool {
+    !SpreadJson::begins_with(line.as_bytes())
+        && Block::beginning_with(line).is_none()
+        && !PrivateKeyLines::may_begin_in(line)
+}
+
 impl RedactFilter {
     pub(super) fn new(args: &RedactArgs, sanitizer: Sanitizer) -> Self {
         Self {
-            sanitizer,
-            text: args.text,
+            redactor: LineRedactor { sanitizer, text: args.text },
             explain: args.explain.then_some(match args.json {
                 true => Explanation::Json,
                 false => Explanation::Text,
@@ -58,6 +118,7 @@ impl RedactFilter {
             number: 0,
             invalid: 0,
             redacted: String::new(),
+            alone: String::new(),
             counts: Redactions::default(),
             keys: PrivateKeyLines::default(),
             spread: SpreadJson::default(),
@@ -72,6 +133,53 @@ impl RedactFilter {
 
     pub(super) fn holds_lines(&self) -> bool {
         self.held.is_some()
+    }
+
+    /// Returns what redacts most lines, unless each is explained.
+    pub(super) fn line_redactor(&self) -> Option<LineRedactor> {
+        self.explain.is_none().then(|| self.redactor.clone())
+    }
+
+    /// Whether the next line has nothing to do with those before it.
+    fn is_between_blocks(&self) -> bool {
+        self.held.is_none() && !self.spread.is_inside() && !self.keys.is_open()
+    }
+
+    /// Writes lines redacted, of which the first ones may have been redacted before.
+    pub(super) fn write_redacted_lines(
+        &mut self,
+        mut lines: &[u8],
+        mut first: Option<RedactedLines>,
+        out: &mut impl Write,
+    ) -> io::Result<()> {
+        let can_be_alone = self.explain.is_none() && !self.is_at_start();
+        while !lines.is_empty() {
+            if can_be_alone && self.is_between_blocks() {
+                let scratch = std::mem::take(&mut self.alone);
+                let alone = first.take();
+                let alone = alone.unwrap_or_else(|| self.redactor.redact_lines(lines, scratch));
+                lines = &lines[alone.bytes..];
+                self.write_lines_alone(alone, out)?;
+            }
+            first = None;
+            let (line, rest) = lines.split_at(first_line_length(lines));
+            if !line.is_empty() {
+                self.write_redacted_line(line, out)?;
+            }
+            lines = rest;
+        }
+        Ok(())
+    }
+
+    fn write_lines_alone(&mut self, alone: RedactedLines, out: &mut impl Write) -> io::Result<()> {
+        for number in alone.not_quite_json {
+            self.complain(Some(self.number + 1 + number), NOT_QUITE_JSON);
+        }
+        self.number += alone.lines;
+        out.write_all(alone.redacted.as_bytes())?;
+        self.alone = alone.redacted;
+        self.alone.clear();
+        Ok(())
     }
 
     /// Writes `line` redacted, with the line end it has, or holds it back until the lines that belong to
@@ -89,7 +197,7 @@ impl RedactFilter {
             _ => (&b""[..], line),
         };
         out.write_all(mark)?;
-        let is_part = self.spread.is_part(given) && !self.text;
+        let is_part = self.spread.is_part(given) && !self.redactor.text;
         let line = self.decode_utf8(given);
         let block = Block::beginning_with(&line).filter(|_| !is_part);
         self.redact_alone(&line, is_part || block == Some(Block::Section));
@@ -120,12 +228,10 @@ impl RedactFilter {
         let (redacted, counts) = (&mut self.redacted, &mut self.counts);
         if self.keys.is_inside(line) {
             redacted.push_str(Kind::PrivateKey.placeholder());
-        } else if self.text {
-            self.sanitizer.redact_text(line, redacted, counts);
         } else {
-            let kind = self.sanitizer.redact_line(line, redacted, counts);
+            let kind = self.redactor.redact_line(line, redacted, counts);
             if matches!(kind, LineKind::NotQuiteJson) && !is_expected {
-                self.complain(Some(self.number), "not quite JSON, redacted as text");
+                self.complain(Some(self.number), NOT_QUITE_JSON);
             }
         }
     }
@@ -136,11 +242,12 @@ impl RedactFilter {
         let mut whole = String::new();
         let is_whole = match held.block {
             None => {
-                let kind = self.sanitizer.redact_line(&held.text, &mut whole, &mut self.counts);
+                let kind =
+                    self.redactor.sanitizer.redact_line(&held.text, &mut whole, &mut self.counts);
                 matches!(kind, LineKind::Json)
             }
             Some(_) => {
-                self.sanitizer.redact_text(&held.redacted, &mut whole, &mut self.counts);
+                self.redactor.sanitizer.redact_text(&held.redacted, &mut whole, &mut self.counts);
                 whole.matches('\n').count() == held.redacted.matches('\n').count()
             }
         };
@@ -167,7 +274,7 @@ impl RedactFilter {
     /// so many bytes after the beginning of the line with this number, and may be several lines.
     fn explain(&self, number: u64, at: usize, given: &[u8], line: &str, redacted: &str) {
         let Some(form) = self.explain else { return };
-        for finding in self.sanitizer.explain_line(line, redacted) {
+        for finding in self.redactor.sanitizer.explain_line(line, redacted) {
             let offset = offset_before_decoding(given, finding.offset);
             let before = &given[..offset.min(given.len())];
             let lines = before.iter().filter(|byte| is_newline(byte)).count() as u64;

@@ -3,10 +3,12 @@
 mod blocks;
 mod filter;
 
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
+use std::thread;
 use std::time::Duration;
 
-use self::filter::RedactFilter;
+use self::filter::{RedactFilter, RedactedLines};
+use super::chunks::{ChunkThreads, LineChunks, first_line_length};
 use crate::arguments::RuleArgs;
 use crate::ui::{CommandExit, CommandFailure};
 
@@ -51,6 +53,8 @@ Examples:
   kubectl logs -f agent | llm-audit redact";
 
 const BLOCK_BYTES: usize = 64 << 10;
+/// A smaller chunk is not worth another thread.
+const THREAD_BYTES_MIN: usize = 16 << 10;
 /// How long lines that may belong to the next ones are held back if nothing comes.
 const HOLD: Duration = Duration::from_millis(200);
 
@@ -60,54 +64,80 @@ pub(crate) fn run_redact(args: &RedactArgs) -> Result<CommandExit, CommandFailur
             "--json is the form of explanations: add --explain, as in llm-audit redact --explain --json",
         ));
     }
-    let mut input = BufReader::with_capacity(BLOCK_BYTES, io::stdin().lock());
     let mut out = BufWriter::with_capacity(BLOCK_BYTES, io::stdout().lock());
     let (sanitizer, _protected) = args.rules.build_sanitizer()?;
     let mut filter = RedactFilter::new(args, sanitizer);
-    let outcome = filter_lines(&mut filter, &mut input, &mut out);
+    let outcome = filter_lines(&mut filter, io::stdin().lock(), &mut out);
     filter.complain_of_invalid_utf8();
     outcome.map(|()| CommandExit::Fine)
 }
 
 fn filter_lines(
     filter: &mut RedactFilter,
-    input: &mut BufReader<impl Read>,
+    input: impl Read,
     out: &mut impl Write,
 ) -> Result<(), CommandFailure> {
-    let mut line = Vec::new();
-    loop {
-        // Whoever types, or follows a log, sees each line before the next one is waited for.
-        if input.buffer().is_empty() {
-            if filter.holds_lines() && !is_stdin_ready(HOLD) {
-                filter.release(out).map_err(CommandFailure::writing)?;
+    let (mut chunks, redactor) = (LineChunks::new(input), filter.line_redactor());
+    let work = |chunk: &[u8]| {
+        // Few bytes are added.
+        let redacted = String::with_capacity(chunk.len() + chunk.len() / 16);
+        redactor.as_ref().map(|redactor| redactor.redact_lines(chunk, redacted))
+    };
+    thread::scope(|scope| {
+        let mut threads = ChunkThreads::new(scope, &work);
+        loop {
+            // Whoever types, or follows a log, sees each line before the next one is waited for.
+            if threads.is_full() || !threads.is_idle() && !is_stdin_ready(Duration::ZERO) {
+                write_oldest_chunk(filter, &mut threads, out)?;
+                continue;
             }
-            out.flush().map_err(CommandFailure::writing)?;
+            if threads.is_idle() {
+                if filter.holds_lines() && !is_stdin_ready(HOLD) {
+                    filter.release(out).map_err(CommandFailure::writing)?;
+                }
+                out.flush().map_err(CommandFailure::writing)?;
+            }
+            let read = chunks.next_chunk();
+            // What was read of a line before an error is redacted and passed on like a last line.
+            let (chunk, end) = match read {
+                Ok(Some(chunk)) => (chunk, None),
+                Ok(None) => (Vec::new(), Some(Ok(()))),
+                Err(error) => (chunks.take_rest(), Some(Err(CommandFailure::stdin(error)))),
+            };
+            let first = if filter.is_at_start() { first_line_length(&chunk) } else { 0 };
+            // Its secrets would pass.
+            if looks_like_utf_16(&chunk[..first]) {
+                return Err(CommandFailure::new(
+                    "stdin looks like UTF-16: convert it first, such as iconv -f UTF-16 -t UTF-8",
+                ));
+            }
+            if redactor.is_some() && first == 0 && chunk.len() >= THREAD_BYTES_MIN {
+                threads.give(chunk);
+            } else {
+                while !threads.is_idle() {
+                    write_oldest_chunk(filter, &mut threads, out)?;
+                }
+                for lines in [&chunk[..first], &chunk[first..]] {
+                    let written = filter.write_redacted_lines(lines, None, out);
+                    written.map_err(CommandFailure::writing)?;
+                }
+            }
+            if let Some(end) = end {
+                let written = filter.release(out).and_then(|()| out.flush());
+                return written.map_err(CommandFailure::writing).and(end);
+            }
         }
-        line.clear();
-        let read = input.read_until(b'\n', &mut line);
-        // Its secrets would pass.
-        if filter.is_at_start() && looks_like_utf_16(&line) {
-            return Err(CommandFailure::new(
-                "stdin looks like UTF-16: convert it first, such as iconv -f UTF-16 -t UTF-8",
-            ));
-        }
-        // What was read of a line before an error is redacted and passed on like a last line.
-        let is_last = !matches!(read, Ok(1..));
-        let written = match line.is_empty() {
-            true => Ok(()),
-            false => filter.write_redacted_line(&line, out),
-        };
-        let written = written.and_then(|()| match is_last {
-            true => filter.release(out).and_then(|()| out.flush()),
-            false => Ok(()),
-        });
-        written.map_err(CommandFailure::writing)?;
-        match read {
-            Ok(0) => return Ok(()),
-            Ok(_) => {}
-            Err(error) => return Err(CommandFailure::stdin(error)),
-        }
-    }
+    })
+}
+
+/// Waits for the oldest chunk that threads work on, and writes it.
+fn write_oldest_chunk(
+    filter: &mut RedactFilter,
+    threads: &mut ChunkThreads<'_, '_, Option<RedactedLines>>,
+    out: &mut impl Write,
+) -> Result<(), CommandFailure> {
+    let Some((chunk, redacted)) = threads.take() else { return Ok(()) };
+    filter.write_redacted_lines(&chunk, redacted, out).map_err(CommandFailure::writing)
 }
 
 /// Waits so long for more on stdin. Returns whether a read would not wait.
