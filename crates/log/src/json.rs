@@ -23,7 +23,9 @@ impl<'a> JsonObject<'a> {
     /// The bytes are not UTF-8, not JSON or not an object, or nest deeper than [`DEPTH_MAX`]. The
     /// message never quotes the text.
     pub fn parse(text: &'a mut [u8], what: &'static str) -> Result<Self, Error> {
-        if let Err(invalid) = std::str::from_utf8(text) {
+        if simdutf8::basic::from_utf8(text).is_err()
+            && let Err(invalid) = std::str::from_utf8(text)
+        {
             let at = invalid.valid_up_to() + 1;
             return Err(Error::parse(what, format!("invalid UTF-8 at byte {at}")));
         }
@@ -71,6 +73,13 @@ impl<'a> JsonObject<'a> {
     /// The value at such a place.
     pub(crate) fn value_at(&self, place: usize) -> Option<Json<'_>> {
         Json::from_nodes(self.nodes().get(place..)?)
+    }
+
+    /// Whether a number may be one that a 64-bit integer or float does not hold, if it is spelled so.
+    pub(crate) fn has_huge_number(&self) -> bool {
+        const HUGE: f64 = (1_u64 << 63) as f64;
+        let is_huge = |node: &Node<'_>| matches!(node, Node::Static(StaticNode::F64(number)) if number.abs() >= HUGE);
+        self.nodes().iter().any(is_huge)
     }
 
     /// The object as a value.
@@ -182,14 +191,14 @@ impl<'a> Json<'a> {
     /// parsers.
     pub fn get(self, name: &str) -> Option<Json<'a>> {
         // Values are made of nothing but the member that is found: a provider's usage is asked for a hundred names.
-        let (mut rest, mut found) = (self.members().rest, None);
-        while let [Node::String(member), value @ ..] = rest {
-            if *member == name {
-                found = Some(value);
+        let (nodes, mut at, mut found) = (self.members().rest, 0, None);
+        while let Some([Node::String(member), value]) = nodes.get(at..at + 2) {
+            if member.len() == name.len() && *member == name {
+                found = Some(at + 1);
             }
-            rest = value.get(1 + value.first().map_or(0, count_inside)..)?;
+            at += 2 + count_inside(value);
         }
-        Json::from_nodes(found?)
+        Json::from_nodes(&nodes[found?..])
     }
 
     /// The members of an object in their order; nothing for any other value.
@@ -308,12 +317,35 @@ pub(crate) fn node_of_spelled(text: &[u8]) -> Option<Node<'_>> {
 pub fn string_before_quote(text: &[u8]) -> &[u8] {
     let mut end = 0;
     loop {
-        match memchr::memchr2(b'"', b'\\', &text[end..]) {
+        match quote_or_backslash(&text[end..]) {
             Some(at) if text[end + at] == b'"' => return &text[..end + at],
             Some(at) => end = (end + at + 2).min(text.len()),
             None => return text,
         }
     }
+}
+
+/// Finds the first quote or backslash. Most names and many texts are shorter than a search by vectors pays for.
+#[inline]
+fn quote_or_backslash(text: &[u8]) -> Option<usize> {
+    const EACH: u64 = u64::MAX / 0xFF;
+    const HIGH: u64 = EACH * 0x80;
+    const WORDS_MAX: usize = 4;
+    let words = text.as_chunks::<8>().0;
+    for (number, word) in words.iter().take(WORDS_MAX).enumerate() {
+        let bytes = u64::from_le_bytes(*word);
+        // The highest bit of each such byte. Bytes above the first one may have it too.
+        let is = |byte: u8| {
+            let zero = bytes ^ (EACH * u64::from(byte));
+            zero.wrapping_sub(EACH) & !zero & HIGH
+        };
+        let found = is(b'"') | is(b'\\');
+        if found != 0 {
+            return Some(8 * number + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let passed = 8 * words.len().min(WORDS_MAX);
+    memchr::memchr2(b'"', b'\\', &text[passed..]).map(|at| passed + at)
 }
 
 /// The content of a string without escapes.
@@ -397,6 +429,25 @@ mod tests {
             let again = serde_json::to_string(&line.json()).unwrap();
             let expected: serde_json::Value = serde_json::from_str(case).unwrap();
             assert_eq!(serde_json::from_str::<serde_json::Value>(&again).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_string_ends_at_its_first_quote_without_a_backslash() {
+        let mut rng = fastrand::Rng::with_seed(3);
+        for _ in 0..20_000 {
+            let letters = b"abcdefghijkl\xC3\xA2\x22";
+            let mut text: Vec<u8> =
+                (0..rng.usize(..90)).map(|_| letters[rng.usize(..letters.len() - 1)]).collect();
+            for _ in 0..rng.usize(..3) {
+                let at = rng.usize(..=text.len());
+                text.insert(at, if rng.bool() { b'"' } else { b'\\' });
+            }
+            let mut end = 0;
+            while end < text.len() && text[end] != b'"' {
+                end += if text[end] == b'\\' { 2 } else { 1 };
+            }
+            assert_eq!(string_before_quote(&text), &text[..end.min(text.len())], "{text:?}");
         }
     }
 

@@ -94,6 +94,14 @@ impl ProviderAnswer {
         }
     }
 
+    /// Returns the usage in an object that was parsed.
+    pub(crate) fn usage_of_object(answer: Json<'_>) -> Option<Usage> {
+        let mut found = Self::default();
+        found.read_object(answer, PriceTerms::default(), WRAPPERS_MAX, TEXTS_MAX);
+        found.finish();
+        found.usage
+    }
+
     /// Reads an object, a list of chunks, server-sent events, or a JSON value a line.
     ///
     /// Returns `None` if the text is none of these.

@@ -190,6 +190,11 @@ impl Usage {
         ProviderAnswer::from_serialized(answer)?.usage
     }
 
+    /// Returns the usage in an answer that was parsed; see [`from_answer`](Self::from_answer).
+    pub fn from_object(answer: Json<'_>) -> Option<Self> {
+        ProviderAnswer::usage_of_object(answer)
+    }
+
     /// Returns the usage in the text of an answer; see [`from_answer`](Self::from_answer).
     pub fn from_json(answer: &str) -> Option<Self> {
         ProviderAnswer::parse(answer.as_bytes().to_vec())?.usage

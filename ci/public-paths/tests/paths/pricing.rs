@@ -86,6 +86,7 @@ fields!(Usage {
 fn usage() {
     let _: fn(u64, u64) -> Usage = Usage::new;
     let _: fn(&str) -> Option<Usage> = Usage::from_json;
+    let _: fn(Json<'_>) -> Option<Usage> = Usage::from_object;
     let _: fn(&Usage) -> Option<u64> = Usage::tokens_input;
     let _: fn(&Usage) -> Option<u64> = Usage::tokens_output;
     let _: fn(&Usage) -> bool = Usage::is_partial;

@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Condvar, Mutex};
 use std::thread::{self, Scope};
 
 /// The most bytes that one read brings. A chunk is longer only if a line is.
@@ -64,23 +65,25 @@ pub(super) fn first_line_length(lines: &[u8]) -> usize {
     memchr::memchr(b'\n', lines).map_or(lines.len(), |newline| newline + 1)
 }
 
+/// A chunk and its number, from 0.
+type Chunk = (usize, Vec<u8>);
+/// What is done with a chunk of this number.
+type Work<'w, T> = dyn Fn(usize, &mut [u8]) -> T + Sync + 'w;
+
 /// Threads that do the same work on each chunk. What they make of the chunks is taken in the order in which the
 /// chunks were given.
 pub(super) struct ChunkThreads<'scope, 'env, T> {
     scope: &'scope Scope<'scope, 'env>,
-    work: &'env (dyn Fn(&[u8]) -> T + Sync),
+    work: &'env Work<'env, T>,
     /// They take the chunks in turn, and begin with their first one.
-    threads: Vec<(Sender<Vec<u8>>, Receiver<(Vec<u8>, T)>)>,
+    threads: Vec<(Sender<Chunk>, Receiver<(Vec<u8>, T)>)>,
     threads_max: usize,
     given: usize,
     taken: usize,
 }
 
 impl<'scope, 'env, T: Send + 'scope> ChunkThreads<'scope, 'env, T> {
-    pub(super) fn new(
-        scope: &'scope Scope<'scope, 'env>,
-        work: &'env (dyn Fn(&[u8]) -> T + Sync),
-    ) -> Self {
+    pub(super) fn new(scope: &'scope Scope<'scope, 'env>, work: &'env Work<'env, T>) -> Self {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let threads_max = cores.min(THREADS_MAX);
         Self { scope, work, threads: Vec::new(), threads_max, given: 0, taken: 0 }
@@ -102,7 +105,7 @@ impl<'scope, 'env, T: Send + 'scope> ChunkThreads<'scope, 'env, T> {
             self.threads.push(self.start_thread());
         }
         // If the thread has panicked, `take` says so.
-        let _ = self.threads[turn].0.send(chunk);
+        let _ = self.threads[turn].0.send((self.given, chunk));
         self.given += 1;
     }
 
@@ -116,17 +119,71 @@ impl<'scope, 'env, T: Send + 'scope> ChunkThreads<'scope, 'env, T> {
         Some(made.recv().expect("the thread panicked"))
     }
 
-    fn start_thread(&self) -> (Sender<Vec<u8>>, Receiver<(Vec<u8>, T)>) {
-        let ((give, given), (make, made), work) = (channel::<Vec<u8>>(), channel(), self.work);
+    fn start_thread(&self) -> (Sender<Chunk>, Receiver<(Vec<u8>, T)>) {
+        let ((give, given), (make, made), work) = (channel::<Chunk>(), channel(), self.work);
         self.scope.spawn(move || {
-            for chunk in given {
-                let worked = work(&chunk);
+            for (number, mut chunk) in given {
+                let worked = work(number, &mut chunk);
                 if make.send((chunk, worked)).is_err() {
                     break;
                 }
             }
         });
         (give, made)
+    }
+}
+
+/// A value that threads use in the order of their chunks.
+pub(super) struct Turns<V> {
+    state: Mutex<TurnState<V>>,
+    next: Condvar,
+}
+
+struct TurnState<V> {
+    number: usize,
+    /// A thread panicked before its turn.
+    is_abandoned: bool,
+    value: V,
+}
+
+impl<V> Turns<V> {
+    pub(super) fn new(value: V) -> Self {
+        let state = TurnState { number: 0, is_abandoned: false, value };
+        Self { state: Mutex::new(state), next: Condvar::new() }
+    }
+
+    /// Waits for the turn of this chunk. If `work` panicked on an earlier one, this panics too.
+    pub(super) fn take_turn(&self, number: usize, take: impl FnOnce(&mut V)) {
+        let state = self.state.lock().expect("a thread panicked");
+        let waits = |state: &mut TurnState<V>| state.number != number && !state.is_abandoned;
+        let mut state = self.next.wait_while(state, waits).expect("a thread panicked");
+        assert!(!state.is_abandoned, "a thread panicked");
+        take(&mut state.value);
+        state.number += 1;
+        drop(state);
+        self.next.notify_all();
+    }
+
+    /// Uses the value while no thread has a chunk.
+    pub(super) fn lock<R>(&self, take: impl FnOnce(&mut V) -> R) -> R {
+        take(&mut self.state.lock().expect("a thread panicked").value)
+    }
+
+    /// Does what comes before a turn. If it panics, nobody waits for that turn.
+    pub(super) fn before_turn<R>(&self, work: impl FnOnce() -> R) -> R {
+        struct Abandon<'t, V>(&'t Turns<V>);
+        impl<V> Drop for Abandon<'_, V> {
+            fn drop(&mut self) {
+                if thread::panicking()
+                    && let Ok(mut state) = self.0.state.lock()
+                {
+                    state.is_abandoned = true;
+                    self.0.next.notify_all();
+                }
+            }
+        }
+        let _abandon = Abandon(self);
+        work()
     }
 }
 
@@ -149,7 +206,12 @@ mod tests {
 
     #[test]
     fn what_threads_make_is_taken_in_order() {
-        let work = |chunk: &[u8]| chunk.iter().map(|byte| u64::from(*byte)).sum::<u64>();
+        let sum = |chunk: &[u8]| chunk.iter().map(|byte| u64::from(*byte)).sum::<u64>();
+        let turns = Turns::new(Vec::new());
+        let work = |number, chunk: &mut [u8]| {
+            turns.take_turn(number, |numbers: &mut Vec<_>| numbers.push(number));
+            sum(chunk)
+        };
         thread::scope(|scope| {
             let (mut threads, mut taken) = (ChunkThreads::new(scope, &work), Vec::new());
             for number in 0..100_u8 {
@@ -162,7 +224,8 @@ mod tests {
             assert!(threads.is_idle());
             let numbers: Vec<_> = taken.iter().map(|(chunk, _)| chunk[0]).collect();
             assert_eq!(numbers, (0..100).collect::<Vec<_>>());
-            assert!(taken.iter().all(|(chunk, sum)| work(chunk) == *sum));
+            assert!(taken.iter().all(|(chunk, made)| sum(chunk) == *made));
         });
+        turns.lock(|numbers| assert_eq!(*numbers, (0..100).collect::<Vec<_>>()));
     }
 }

@@ -193,7 +193,7 @@ impl Scan {
             return Err(io::Error::new(io::ErrorKind::InvalidData, how));
         }
         let sanitizer = self.sanitizer.clone();
-        let work = |chunk: &[u8]| count_in_lines(&sanitizer, chunk);
+        let work = |_, chunk: &mut [u8]| count_in_lines(&sanitizer, chunk);
         thread::scope(|scope| {
             let (mut chunks, mut threads) =
                 (LineChunks::new(input), ChunkThreads::new(scope, &work));

@@ -35,13 +35,32 @@ fn parse_lenient_id(digits: &str, digits_max: usize) -> Option<u128> {
     }
     // Numbers of 128 bits are slow, and `from_str_radix` would take a sign.
     let number = |digits: &[u8]| {
-        let digit = |byte: u8| char::from(byte).to_digit(16).map(u64::from);
-        digits.iter().try_fold(0, |number, &byte| Some(number << 4 | digit(byte)?))
+        let add = |(number, any): (u64, u8), &byte: &u8| {
+            let digit = HEX_DIGITS[usize::from(byte)];
+            (number << 4 | u64::from(digit & 0xF), any | digit)
+        };
+        let (number, any) = digits.iter().fold((0, 0), add);
+        (any != NO_DIGIT).then_some(number)
     };
     let (high, low) = digits.as_bytes().split_at(digits.len().saturating_sub(16));
     let id = u128::from(number(high)?) << 64 | u128::from(number(low)?);
     (id != 0).then_some(id)
 }
+
+/// It has all bits of any digit, so that it is seen among them.
+const NO_DIGIT: u8 = 0xFF;
+
+/// The value of each hex digit.
+static HEX_DIGITS: [u8; 256] = {
+    let mut digits = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        digits[b"0123456789abcdef"[value] as usize] = value as u8;
+        digits[b"0123456789ABCDEF"[value] as usize] = value as u8;
+        value += 1;
+    }
+    digits
+};
 
 /// Whether `id` is one that a logger draws for itself: 16 hex digits.
 pub fn is_instance(id: &str) -> bool {

@@ -49,26 +49,30 @@ pub(crate) fn parse_in_order(line: &mut [u8]) -> Result<Line<'_>, Error> {
 }
 
 /// Parses a line as [`parse`] does, without reading ahead what can be read in the order of the schema. For
-/// tests.
+/// lines that are seldom in that order.
 #[doc(hidden)]
 pub fn parse_whole(line: &mut [u8]) -> Result<Line<'_>, Error> {
     let cost_usd = find_spelled_cost(line).and_then(|spelled| spelled.parse().ok());
     let object = JsonObject::parse(line, "log line")?;
-    let places = find_fields(&object);
-    Ok(Line { head: None, whole: OnceLock::from(object), places, cost_usd })
+    let (places, has_extra) = find_fields(&object);
+    Ok(Line { head: None, whole: OnceLock::from(object), places, has_extra, cost_usd })
 }
 
 /// Finds the value of each field among the nodes of a line. The last member of a name counts. A field that is
-/// missing or `null` has the place 0.
-fn find_fields(object: &JsonObject<'_>) -> [u32; FIELDS.len()] {
-    let mut places = [0; FIELDS.len()];
+/// missing or `null` has the place 0. Also returns whether there is a member that the schema does not know.
+fn find_fields(object: &JsonObject<'_>) -> ([u32; FIELDS.len()], bool) {
+    let (mut places, mut has_extra) = ([0; FIELDS.len()], false);
     for (name, place, value) in object.member_places() {
-        if let Some(field) = field_named(name) {
+        match field_named(name) {
             // A line has at most 64 MiB.
-            places[field] = if value.is_null() { 0 } else { u32::try_from(place).unwrap_or(0) };
+            Some(field) if !value.is_null() => {
+                places[field] = u32::try_from(place).unwrap_or(0);
+            }
+            Some(field) => places[field] = 0,
+            None => has_extra = true,
         }
     }
-    places
+    (places, has_extra)
 }
 
 const COST_USD: usize = field_index("cost_usd");
@@ -120,6 +124,8 @@ pub struct Line<'a> {
     whole: OnceLock<JsonObject<'a>>,
     /// Where the fields of a line are that was parsed as a whole.
     places: [u32; FIELDS.len()],
+    /// Whether such a line has a member that the schema does not know.
+    has_extra: bool,
     /// As it is spelled in a line that was parsed as a whole; the tape has the nearest `f64`.
     cost_usd: Option<Usd>,
 }
@@ -133,12 +139,19 @@ impl<'a> Line<'a> {
 
     fn of_places(line: &'a mut [u8], places: FieldPlaces) -> Self {
         let head = Some(Head::of(line, places));
-        Self { head, whole: OnceLock::new(), places: [0; FIELDS.len()], cost_usd: None }
+        let places = [0; FIELDS.len()];
+        Self { head, whole: OnceLock::new(), places, has_extra: false, cost_usd: None }
     }
 
     /// Whether the line has its fields in the order of the schema, so that it was not parsed as a whole.
     pub(crate) fn is_in_order(&self) -> bool {
         self.head.is_some()
+    }
+
+    /// Whether a number may be one that a 64-bit integer or float does not hold, if it is spelled so.
+    #[doc(hidden)]
+    pub fn has_huge_number(&self) -> bool {
+        self.whole.get().is_none_or(JsonObject::has_huge_number)
     }
 
     /// The whole line as an object.
@@ -257,7 +270,7 @@ impl<'a> Line<'a> {
     /// The top-level members that the schema does not know and that are not `null`.
     pub fn extra(&self) -> impl Iterator<Item = (&str, Json<'_>)> {
         // A line in the order of the schema has no other members.
-        let json = self.head.is_none().then(|| self.json());
+        let json = self.has_extra.then(|| self.json());
         let members = json.into_iter().flat_map(Json::members);
         members.filter(|(name, json)| !json.is_null() && field_named(name).is_none())
     }

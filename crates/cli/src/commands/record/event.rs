@@ -4,7 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
 use llm_audit::reader::{Json, Line, parse};
-use llm_audit::{AuditEvent, ErrorDetail, EventType, TraceContext, Usage, Usd, is_event_type_name};
+use llm_audit::{
+    AuditEvent, ErrorDetail, EventType, Status, TraceContext, Usage, Usd, is_event_type_name,
+};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::given::{given_count, given_status, given_timestamp, is_no_number};
@@ -33,52 +35,64 @@ impl Refusal {
     }
 }
 
-/// Calls `record` with the event of `line`, and adds the names of the members that were
-/// moved into `data` to `moved`. A model call without a cost gets one by `price`.
-///
-/// An error says what is wrong with the line, and never quotes a value.
-pub(super) fn with_input_event(
-    line: &mut [u8],
-    moved: &mut Vec<String>,
-    price: Price<'_>,
-    record: impl FnOnce(&AuditEvent<'_>),
-) -> Result<(), Refusal> {
-    let not_json =
-        |message: String| Refusal { is_foreign: true, ..Refusal::new("not_json", message) };
-    let line = parse(line).map_err(|error| not_json(error.to_string()))?;
-    let (status, timestamp) = (given_status(&line), given_timestamp(&line));
-    refuse_faulty_line(&line, status.is_some(), timestamp.is_some())?;
-    let context = input_trace_context(&line).map_err(|why| Refusal::new("wrong_field", why))?;
-    let data = InputData::from_line(&line);
-    let error = line.error().map(InputError);
-    let error = error.as_ref().map(ErrorDetail::from_object);
+/// A line that is an event.
+pub(super) struct InputEvent<'l> {
+    line: Line<'l>,
+    context: TraceContext,
+    status: Option<Status>,
+    time: Option<SystemTime>,
+    usage: InputUsage,
+}
 
-    let label = |name| line.data().and_then(|data| data.get(name)?.as_str()).unwrap_or("");
-    let head = input_event_head(&line).map_err(|why| {
-        let is_foreign = !has_known_type(&line);
-        Refusal { is_foreign, ..Refusal::new("wrong_type", why) }
-    })?;
-    let mut event = head.span(&context).model(label("model"));
-    event = event.user(label("user")).tenant(label("tenant"));
-    event = match timestamp {
-        Some(micros) => {
-            let time = input_system_time(micros).map_err(|why| Refusal::new("wrong_field", why))?;
-            event.timestamp(time)
-        }
-        None => event,
-    };
-    event = line.latency_ms().map_or(event, |ms| event.latency_ms(ms));
-    let usage = InputUsage::from_line(&line, price);
-    event = usage.tokens_input.map_or(event, |tokens| event.tokens_input(tokens));
-    event = usage.tokens_output.map_or(event, |tokens| event.tokens_output(tokens));
-    event = usage.cost.map_or(event, |cost| event.cost_usd(cost));
-    event = if data.is_empty() { event } else { event.data(&data) };
-    event = error.as_ref().map_or(event, |error| event.error(error));
-    // An error makes an `ok` event fail; the members of the line stay.
-    event = status.map_or(event, |status| event.status(status));
-    record(&event);
-    moved.extend(data.extra.iter().map(|(name, _)| (*name).to_owned()));
-    Ok(())
+impl<'l> InputEvent<'l> {
+    /// Parses and reads a line.
+    ///
+    /// An error says what is wrong with the line, and never quotes a value.
+    pub(super) fn parse(line: &'l mut [u8], price: Price<'_>) -> Result<Self, Refusal> {
+        let not_json =
+            |message: String| Refusal { is_foreign: true, ..Refusal::new("not_json", message) };
+        let line = parse(line).map_err(|error| not_json(error.to_string()))?;
+        Self::read(line, price)
+    }
+
+    /// Reads a line. A model call without a cost gets one by `price`.
+    pub(super) fn read(line: Line<'l>, price: Price<'_>) -> Result<Self, Refusal> {
+        let (status, timestamp) = (given_status(&line), given_timestamp(&line));
+        refuse_faulty_line(&line, status.is_some(), timestamp.is_some())?;
+        let wrong_field = |why| Refusal::new("wrong_field", why);
+        let context = input_trace_context(&line).map_err(wrong_field)?;
+        input_event_head(&line).map_err(|why| {
+            let is_foreign = !has_known_type(&line);
+            Refusal { is_foreign, ..Refusal::new("wrong_type", why) }
+        })?;
+        let time = timestamp.map(input_system_time).transpose().map_err(wrong_field)?;
+        let usage = InputUsage::from_line(&line, price);
+        Ok(Self { line, context, status, time, usage })
+    }
+
+    /// Calls `record` with the event, and adds the names of the members that were moved into `data` to `moved`.
+    pub(super) fn record(&self, moved: &mut Vec<String>, record: impl FnOnce(&AuditEvent<'_>)) {
+        let Self { line, usage, .. } = self;
+        let data = InputData::from_line(line);
+        let error = line.error().map(InputError);
+        let error = error.as_ref().map(ErrorDetail::from_object);
+
+        let label = |name| line.data().and_then(|data| data.get(name)?.as_str()).unwrap_or("");
+        let head = input_event_head(line).expect("it was read before");
+        let mut event = head.span(&self.context).model(label("model"));
+        event = event.user(label("user")).tenant(label("tenant"));
+        event = self.time.map_or(event, |time| event.timestamp(time));
+        event = line.latency_ms().map_or(event, |ms| event.latency_ms(ms));
+        event = usage.tokens_input.map_or(event, |tokens| event.tokens_input(tokens));
+        event = usage.tokens_output.map_or(event, |tokens| event.tokens_output(tokens));
+        event = usage.cost.map_or(event, |cost| event.cost_usd(cost));
+        event = if data.is_empty() { event } else { event.data(&data) };
+        event = error.as_ref().map_or(event, |error| event.error(error));
+        // An error makes an `ok` event fail; the members of the line stay.
+        event = self.status.map_or(event, |status| event.status(status));
+        record(&event);
+        moved.extend(data.extra.iter().map(|(name, _)| (*name).to_owned()));
+    }
 }
 
 /// Refuses a line by the first field that is missing or wrong, unless it has one of the forms that are
@@ -126,10 +140,10 @@ fn input_event_head<'a>(line: &'a Line<'_>) -> Result<AuditEvent<'a>, String> {
     if line.is_own() {
         return Err("event_type begins with audit. or alert., as the log's own lines do".to_owned());
     }
-    if !is_event_type_name(event_type) {
+    let event_type = EventType::from_name(event_type);
+    if matches!(event_type, EventType::Custom(name) if !is_event_type_name(name)) {
         return Err("event_type is no dotted lower-case name, as tool.call is".to_owned());
     }
-    let event_type = EventType::from_name(event_type);
     Ok(AuditEvent::new(event_type, agent, action))
 }
 
@@ -192,7 +206,7 @@ impl InputUsage {
             _ => None,
         };
         // The totals of the line count; an answer says which parts of them have another price.
-        let read = answers().find_map(|answer| Usage::from_answer(&answer));
+        let read = answers().find_map(|answer| Usage::from_object(answer));
         let usage = match (totals, read) {
             (Some(totals), Some(read)) if (read.input, read.output) == totals => read,
             (Some(totals), _) => totals.into(),
@@ -326,9 +340,10 @@ mod tests {
         ];
         for (line, expected) in cases {
             let mut bytes = line.clone().into_bytes();
-            let error =
-                with_input_event(&mut bytes, &mut Vec::new(), &|_, _| None, |_| panic!("{line}"));
-            let error = error.unwrap_err().message;
+            let error = match InputEvent::parse(&mut bytes, &|_, _| None) {
+                Ok(_) => panic!("{line}"),
+                Err(error) => error.message,
+            };
             assert!(error.contains(expected) && !error.contains("unter2"), "{error}");
         }
     }

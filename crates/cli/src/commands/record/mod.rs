@@ -5,16 +5,19 @@ mod given;
 pub(super) mod raw;
 
 use std::collections::HashSet;
-use std::io::{self, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
+use std::thread;
 use std::time::Duration;
 
 use llm_audit::reader::{Ending, LINE_BYTES_MAX, read_line};
 use llm_audit::sanitize::PrivateKeyLines;
 use llm_audit::{Accounting, AuditLogger, Sanitizer};
+use llm_audit_log::schema::parse_whole;
 
-use self::event::Refusal;
+use self::event::{InputEvent, Refusal};
 use self::given::MendedLine;
 use self::raw::LineSource;
+use super::chunks::{ChunkThreads, Turns, first_line_length};
 use crate::arguments::{LogDir, help_with_environment};
 use crate::ui::{
     CommandExit, CommandFailure, Progress, SpreadJson, close_log_on_signals, complain_on_stderr,
@@ -74,7 +77,9 @@ Examples:
 
 /// How long the last events may take to be written.
 const CLOSE_WITHIN: Duration = Duration::from_secs(300);
-const BLOCK_BYTES: usize = 128 << 10;
+const BLOCK_BYTES: usize = 64 << 10;
+/// Fewer lines are not worth another thread.
+const THREAD_BYTES_MIN: usize = 16 << 10;
 /// How many names of unknown members are remembered, so that each is reported once.
 const NAMES_MAX: usize = 256;
 
@@ -122,6 +127,7 @@ struct StdinRecording<'l> {
     /// Names are printed on stderr, and nothing else redacts them.
     sanitizer: Sanitizer,
     moved: HashSet<String>,
+    lines: u64,
     good_lines: u64,
     bad_lines: u64,
     /// Whether lines of other programs are recorded, and how many were. They are good lines.
@@ -132,12 +138,64 @@ struct StdinRecording<'l> {
     progress: Progress,
 }
 
+/// A line, and what was made of it before its turn.
+enum LineAhead<'l> {
+    Given(&'l mut [u8]),
+    /// It begins and ends like an object.
+    Read(Result<InputEvent<'l>, Refusal>),
+}
+
+/// Reads lines as far as that does not depend on those before them. `given` is a copy of them, because parsing
+/// unescapes in place.
+fn read_ahead<'l>(
+    lines: &'l mut [u8],
+    given: &'l mut [u8],
+    logger: &AuditLogger,
+) -> Vec<LineAhead<'l>> {
+    let price = |model: &str, usage| logger.calculate_cost(model, usage);
+    let read = |(line, given): (&'l mut [u8], &'l mut [u8])| {
+        let is_object = given.starts_with(b"{") && given.trim_ascii_end().ends_with(b"}");
+        match if is_object { parse_whole(line).ok() } else { None } {
+            // It has no number that would be mended.
+            Some(line) if !line.has_huge_number() => {
+                LineAhead::Read(InputEvent::read(line, &price))
+            }
+            _ => LineAhead::Given(given),
+        }
+    };
+    each_line(lines).zip(each_line(given)).map(read).collect()
+}
+
+/// Returns the lines without their newlines.
+fn each_line(mut lines: &mut [u8]) -> impl Iterator<Item = &mut [u8]> {
+    std::iter::from_fn(move || {
+        let length = Some(first_line_length(lines)).filter(|length| *length > 0)?;
+        let (line, rest) = std::mem::take(&mut lines).split_at_mut(length);
+        lines = rest;
+        let length = line.len() - usize::from(line.ends_with(b"\n"));
+        Some(&mut line[..length])
+    })
+}
+
+/// Reads the next line, and as many whole ones after it as are there. Returns how the first one ended.
+fn read_lines(input: &mut BufReader<impl Read>, lines: &mut Vec<u8>) -> io::Result<Option<Ending>> {
+    let ending = read_line(input, lines)?;
+    if let Some(Ending::Newline) = ending {
+        lines.push(b'\n');
+        let whole = memchr::memrchr(b'\n', input.buffer()).map_or(0, |newline| newline + 1);
+        lines.extend_from_slice(&input.buffer()[..whole]);
+        input.consume(whole);
+    }
+    Ok(ending)
+}
+
 impl<'l> StdinRecording<'l> {
     fn new(logger: &'l AuditLogger, keeps_raw: bool) -> Self {
         Self {
             logger,
             sanitizer: Sanitizer::default(),
             moved: HashSet::new(),
+            lines: 0,
             good_lines: 0,
             bad_lines: 0,
             keeps_raw,
@@ -150,43 +208,88 @@ impl<'l> StdinRecording<'l> {
 
     fn read_stdin(&mut self) -> Result<(), CommandFailure> {
         let mut input = BufReader::with_capacity(BLOCK_BYTES, io::stdin().lock());
-        let (mut line, mut number) = (Vec::new(), 0_u64);
-        while let Some(ending) = read_line(&mut input, &mut line).map_err(CommandFailure::stdin)? {
-            number += 1;
-            if number == 1 && line.starts_with(&GZIP) {
-                return Err(CommandFailure::new(
-                    "stdin is gzip, not JSON lines: unpack it first (zcat)",
-                ));
-            }
-            if number == 1 && line.starts_with("\u{feff}".as_bytes()) {
-                // Blanks, so that the bytes named in messages are those of the line.
-                line[..3].fill(b' ');
-            }
-            match ending {
-                Ending::TooLong(bytes) => {
-                    let limit = LINE_BYTES_MAX >> 20;
-                    let message = format!("{bytes} bytes long; the limit is {limit} MiB");
-                    self.report_bad_line(number, "too_long", Some(&message));
+        let (logger, keeps_raw) = (self.logger, self.keeps_raw);
+        let turns = Turns::new(self);
+        let work = |number, lines: &mut [u8]| {
+            let mut given = lines.to_vec();
+            let ahead = turns.before_turn(|| read_ahead(lines, &mut given, logger));
+            turns.take_turn(number, |recording| recording.record_lines(ahead));
+        };
+        thread::scope(|scope| {
+            let mut threads = ChunkThreads::new(scope, &work);
+            let mut is_at_start = true;
+            loop {
+                let mut lines = Vec::new();
+                let ending = read_lines(&mut input, &mut lines);
+                let is_start = std::mem::take(&mut is_at_start);
+                if is_start && lines.starts_with(&GZIP) {
+                    return Err(CommandFailure::new(
+                        "stdin is gzip, not JSON lines: unpack it first (zcat)",
+                    ));
                 }
-                _ if line.trim_ascii().is_empty() => {}
-                _ => self.record_line(number, &mut line),
+                if is_start && lines.starts_with("\u{feff}".as_bytes()) {
+                    // Blanks, so that the bytes named in messages are those of the line.
+                    lines[..3].fill(b' ');
+                }
+                let is_worth = matches!(ending, Ok(Some(Ending::Newline)))
+                    && lines.len() >= THREAD_BYTES_MIN
+                    && !keeps_raw;
+                if is_worth {
+                    if threads.is_full() {
+                        threads.take();
+                    }
+                    threads.give(lines);
+                    continue;
+                }
+                while threads.take().is_some() {}
+                match ending.map_err(CommandFailure::stdin)? {
+                    None => return Ok(()),
+                    Some(Ending::TooLong(bytes)) => {
+                        turns.lock(|recording| recording.report_long_line(bytes));
+                    }
+                    Some(_) => {
+                        let alone = each_line(&mut lines).map(LineAhead::Given).collect();
+                        turns.lock(|recording| recording.record_lines(alone));
+                    }
+                }
             }
-            let lines = self.good_lines;
-            self.progress.show(|| format!("{lines} events"));
-        }
-        self.progress.clear();
+        })?;
+        turns.lock(|recording| recording.progress.clear());
         Ok(())
     }
 
-    fn record_line(&mut self, number: u64, line: &mut [u8]) {
-        let (logger, mut moved, mut mended) = (self.logger, Vec::new(), MendedLine::new(line));
+    /// Records the next lines.
+    fn record_lines(&mut self, lines: Vec<LineAhead<'_>>) {
+        for line in lines {
+            self.lines += 1;
+            match line {
+                LineAhead::Given(line) if line.trim_ascii().is_empty() => {}
+                LineAhead::Given(line) => self.record_line(line),
+                LineAhead::Read(event) => {
+                    // It begins and ends like an object.
+                    self.spread.is_part(b"{}");
+                    match event {
+                        Ok(event) => self.record_event(&event),
+                        Err(refusal) => {
+                            self.report_bad_line(refusal.reason, Some(&refusal.message))
+                        }
+                    }
+                }
+            }
+        }
+        let lines = self.good_lines;
+        self.progress.show(|| format!("{lines} events"));
+    }
+
+    fn record_line(&mut self, line: &mut [u8]) {
+        let (logger, mut mended) = (self.logger, MendedLine::new(line));
         let is_part = self.spread.is_part(line);
         let line = mended.as_mut().map_or(line, |mended| &mut mended.bytes);
         // Parsing unescapes in place.
         let mut given = self.keeps_raw.then(|| line.to_vec());
         let price = |model: &str, usage| logger.calculate_cost(model, usage);
-        match event::with_input_event(line, &mut moved, &price, |event| logger.emit_wait(event)) {
-            Ok(()) => self.good_lines += 1,
+        match InputEvent::parse(line, &price) {
+            Ok(event) => self.record_event(&event),
             Err(Refusal { is_foreign: true, .. }) if self.keeps_raw => {
                 let given = given.as_mut().expect("copied above");
                 let source = LineSource::UNKNOWN;
@@ -196,24 +299,38 @@ impl<'l> StdinRecording<'l> {
             }
             Err(Refusal { reason: reason @ "not_json", .. }) if is_part => {
                 let notice = self.spread.notice("record");
-                self.report_bad_line(number, reason, notice.as_deref());
+                self.report_bad_line(reason, notice.as_deref());
             }
             Err(Refusal { reason, message, .. }) => {
                 let for_given = mended.and_then(|mended| mended.message_for_given(&message));
-                self.report_bad_line(number, reason, Some(&for_given.unwrap_or(message)));
+                self.report_bad_line(reason, Some(&for_given.unwrap_or(message)));
             }
         }
+    }
+
+    fn record_event(&mut self, event: &InputEvent<'_>) {
+        let mut moved = Vec::new();
+        event.record(&mut moved, |event| self.logger.emit_wait(event));
+        self.good_lines += 1;
         for name in moved {
             self.report_moved_field(name);
         }
     }
 
-    fn report_bad_line(&mut self, number: u64, reason: &'static str, why: Option<&str>) {
+    fn report_long_line(&mut self, bytes: u64) {
+        self.lines += 1;
+        let limit = LINE_BYTES_MAX >> 20;
+        let message = format!("{bytes} bytes long; the limit is {limit} MiB");
+        self.report_bad_line("too_long", Some(&message));
+    }
+
+    /// Reports the last line.
+    fn report_bad_line(&mut self, reason: &'static str, why: Option<&str>) {
         self.bad_lines += 1;
         self.logger.count_refused(reason);
         if let Some(why) = why {
             self.progress.clear();
-            complain_on_stderr(format_args!("line {number}: {why}"));
+            complain_on_stderr(format_args!("line {}: {why}", self.lines));
         }
     }
 

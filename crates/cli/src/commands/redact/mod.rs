@@ -78,7 +78,7 @@ fn filter_lines(
     out: &mut impl Write,
 ) -> Result<(), CommandFailure> {
     let (mut chunks, redactor) = (LineChunks::new(input), filter.line_redactor());
-    let work = |chunk: &[u8]| {
+    let work = |_, chunk: &mut [u8]| {
         // Few bytes are added.
         let redacted = String::with_capacity(chunk.len() + chunk.len() / 16);
         redactor.as_ref().map(|redactor| redactor.redact_lines(chunk, redacted))
