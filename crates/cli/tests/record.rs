@@ -575,3 +575,40 @@ fn every_case_of_a_line_is_an_event() {
         assert_eq!((&*run.stderr, &events(&dir)[0][field]), ("", &json!(expected)), "{run:?}");
     }
 }
+
+/// Lines are read by several threads and recorded in their order.
+#[test]
+fn many_lines_are_recorded_and_reported_as_one_after_the_other() {
+    let (_keep, dir) = folder();
+    let (mut given, mut bad) = (String::new(), Vec::new());
+    for number in 0..20_000 {
+        match number % 1_000 {
+            3 => bad.push((given.lines().count() + 1, "not a valid log line")),
+            5 => given += &line(r#","data":{"n":NaN,"huge":18446744073709551616,"m":1e400}"#),
+            7 => bad.push((given.lines().count() + 1, "status is missing")),
+            9 => given += "\n",
+            11 => given += &line(r#","data":{"text":"a \"b\" \ud83d","huge":1e300}"#),
+            _ => given += &line(&format!(r#","data":{{"number":{number}}}"#)),
+        }
+        match number % 1_000 {
+            3 => given += "{\"a\": \"x\\ny\"\n",
+            7 => given += "{\"event_type\":\"tool.call\",\"agent\":\"a\",\"action\":\"x\\ny\"}\n",
+            _ => {}
+        }
+    }
+    let (run, counts) = record(&dir, given.as_bytes(), 1);
+    assert_eq!(counts["bad_lines"], bad.len(), "{counts}");
+    assert_eq!(run.stderr.lines().count(), bad.len(), "{}", run.stderr);
+    for (told, (number, what)) in run.stderr.lines().zip(&bad) {
+        assert!(told.contains(&format!(" line {number}: ")) && told.contains(what), "{told}");
+    }
+    let events = events(&dir);
+    let numbers: Vec<_> = events.iter().filter_map(|e| e["data"]["number"].as_u64()).collect();
+    assert!(numbers.len() > 19_000 && numbers.is_sorted());
+    let mended: Vec<_> = events.iter().filter(|event| event["data"]["n"] == "NaN").collect();
+    assert_eq!(mended.len(), 20);
+    let data = json!({"n": "NaN", "huge": "18446744073709551616", "m": "1e400"});
+    assert!(mended.iter().all(|event| event["data"] == data), "{mended:?}");
+    let data = json!({"text": "a \"b\" \u{fffd}", "huge": 1e300});
+    assert_eq!(events.iter().filter(|event| event["data"] == data).count(), 20);
+}

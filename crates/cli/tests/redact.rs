@@ -247,3 +247,35 @@ fn every_line_that_json_explains_with_is_json() {
     assert_eq!((&notices[0]["line"], &notices[1]["line"]), (&1.into(), &serde_json::Value::Null));
     assert_eq!(lines.len(), 4, "{run:?}");
 }
+
+/// With `--explain` lines are redacted one after the other, without it by several threads.
+#[test]
+fn many_lines_come_out_as_one_after_the_other() {
+    let begin = ["-----BEGIN RSA PRIVATE", " KEY-----"].concat();
+    let kinds: [&[u8]; 10] = [
+        b"{\"name\":\"a\",\"mail\":\"kim@post.example\",\"n\":[1.50]}\n",
+        b"to kim@post.example\r\n",
+        b"{\"a\": 1, \"a\": \"two words\"}\n",
+        b"{\"password\": \"hunter2\",}\n",
+        b"{\n  \"password\": \"hunter2\"\n}\n",
+        b"env:\n  - name: DB_PASSWORD\n    value: otter\n",
+        b"kim\xff@post.example\n",
+        b"[settings]\npassword = otter\n\n",
+        &[begin.as_bytes(), b"\nMIIEpAIBAAKCAQEA\n", b"and then\n"].concat(),
+        b"\n",
+    ];
+    let mut rng = fastrand::Rng::with_seed(5);
+    for rare in [1, 50] {
+        let mut given = Vec::new();
+        while given.len() < 1 << 20 {
+            let kind = if rng.usize(..rare) == 0 { rng.usize(..kinds.len()) } else { 0 };
+            given.extend_from_slice(kinds[kind]);
+        }
+        let (fast, slow) = (redacted(&[], &given), redacted(&["--explain"], &given));
+        assert!(fast.stdout == slow.stdout);
+        let notices = |run: &common::Run| -> Vec<String> {
+            run.stderr.lines().filter(|line| !line.contains("offset")).map(str::to_owned).collect()
+        };
+        assert_eq!(notices(&fast), notices(&slow));
+    }
+}

@@ -108,3 +108,33 @@ fn what_is_packed_is_refused_with_the_way_to_unpack_it() {
     assert_eq!(run.code, 2, "{run:?}");
     assert!(run.stdout.contains("d.log:1  email 1"), "{run:?}");
 }
+
+#[test]
+fn many_lines_are_counted_in_their_order() {
+    let begin = ["-----BEGIN RSA PRIVATE", " KEY-----\nMIIEpAIBAAKCAQEA\nand then\n"].concat();
+    let (mut given, mut expected, mut lines) = (Vec::new(), Vec::new(), 0);
+    for number in 0..40_000 {
+        lines += 1;
+        match number {
+            _ if number % 1_000 == 7 => {
+                given.extend(b"{\"to\":\"kim@post.example\"}\n");
+                expected.push(json!([lines, {"email": 1}]));
+            }
+            _ if number % 10_000 == 9 => {
+                given.extend(begin.bytes());
+                let key = json!({"private_key": 1});
+                expected.extend([json!([lines, key]), json!([lines + 1, key])]);
+                lines += 2;
+            }
+            _ if number % 10_000 == 11 => given.extend(b"a \xff\n"),
+            _ => given.extend(b"{\"a\":\"b c d\"}\n"),
+        }
+    }
+    let run = run_on(&["scan", "--json", "--limit", "1000"], &given);
+    assert_eq!(run.code, 1, "{run:?}");
+    let found = run.json();
+    let told: Vec<_> = found["findings"].as_array().unwrap().iter().collect();
+    let told: Vec<_> = told.iter().map(|found| json!([found["line"], found["found"]])).collect();
+    assert_eq!(told, expected);
+    assert_eq!((&found["lines"], &found["bytes"]), (&json!(lines), &json!(given.len())));
+}

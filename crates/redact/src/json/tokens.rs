@@ -435,6 +435,21 @@ mod tests {
     }
 
     #[test]
+    fn strings_of_any_length_end_where_they_end() {
+        for length in 0..200 {
+            for (at, sign) in
+                (0..length).flat_map(|at| [(at, "\\n"), (at, "\u{e9}"), (at, "\u{1}")])
+            {
+                let text = "x".repeat(at) + sign + &"y".repeat(length - at);
+                assert_eq!(parses(&format!("[\"{text}\",\"\"]")), sign != "\u{1}", "{text:?}");
+            }
+            let text = "x".repeat(length);
+            let mut parser = JsonParser::new(&text);
+            assert!(parser.next_token().is_err() && plain_length(text.as_bytes()) + 8 > length);
+        }
+    }
+
+    #[test]
     fn millions_of_levels_are_read() {
         let levels = 2_000_000;
         let deep = "[".repeat(levels) + &"]".repeat(levels);
