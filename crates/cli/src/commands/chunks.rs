@@ -67,6 +67,8 @@ pub(super) fn first_line_length(lines: &[u8]) -> usize {
 
 /// A chunk and its number, from 0.
 type Chunk = (usize, Vec<u8>);
+/// The way of chunks to a thread, and back with what was made of them.
+type ChunkThread<T> = (Sender<Chunk>, Receiver<(Vec<u8>, T)>);
 /// What is done with a chunk of this number.
 type Work<'w, T> = dyn Fn(usize, &mut [u8]) -> T + Sync + 'w;
 
@@ -76,7 +78,7 @@ pub(super) struct ChunkThreads<'scope, 'env, T> {
     scope: &'scope Scope<'scope, 'env>,
     work: &'env Work<'env, T>,
     /// They take the chunks in turn, and begin with their first one.
-    threads: Vec<(Sender<Chunk>, Receiver<(Vec<u8>, T)>)>,
+    threads: Vec<ChunkThread<T>>,
     threads_max: usize,
     given: usize,
     taken: usize,
@@ -119,7 +121,7 @@ impl<'scope, 'env, T: Send + 'scope> ChunkThreads<'scope, 'env, T> {
         Some(made.recv().expect("the thread panicked"))
     }
 
-    fn start_thread(&self) -> (Sender<Chunk>, Receiver<(Vec<u8>, T)>) {
+    fn start_thread(&self) -> ChunkThread<T> {
         let ((give, given), (make, made), work) = (channel::<Chunk>(), channel(), self.work);
         self.scope.spawn(move || {
             for (number, mut chunk) in given {

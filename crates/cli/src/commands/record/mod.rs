@@ -139,6 +139,7 @@ struct StdinRecording<'l> {
 }
 
 /// A line, and what was made of it before its turn.
+#[allow(clippy::large_enum_variant, reason = "most lines are of the large one")]
 enum LineAhead<'l> {
     Given(&'l mut [u8]),
     /// It begins and ends like an object.
