@@ -144,10 +144,16 @@ macro_rules! fields {
             #[inline]
             pub fn write(&self, out: &mut Vec<u8>) {
                 shape::$head_shape::write(out, fields!(@key "{\"", $head), ());
+                self.write_members(out);
+                out.extend_from_slice(b"}\n");
+            }
+
+            /// Appends the fields alone, each with the comma before it. A line may be written in parts so.
+            #[inline]
+            pub fn write_members(&self, out: &mut Vec<u8>) {
                 $(if let Some(value) = self.$name {
                     shape::$shape::write(out, fields!(@key ",\"", $name), value);
                 })+
-                out.extend_from_slice(b"}\n");
             }
         }
 

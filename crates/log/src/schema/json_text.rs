@@ -1,9 +1,11 @@
 //! Strings and numbers as simd-json writes them. The usual ones are written faster than by simd-json.
 
-use super::spelled::append_usual_decimal;
+use super::spelled::{append_usual_decimal, digit_pair};
 
 /// Blocks of this many bytes are looked at together.
 const BLOCK_BYTES: usize = 64;
+/// Strings of so many bytes are looked at and copied at once, whatever follows them.
+pub const SHORT_BYTES: usize = 16;
 
 /// Appends a string in quotes.
 ///
@@ -21,11 +23,39 @@ pub fn append_utf8_string(out: &mut Vec<u8>, text: &[u8]) -> bool {
     append_plain(out, text) || append_checked(out, text)
 }
 
+/// Appends `before`, the first `len` of these bytes and `after`, if the bytes are ASCII without anything to
+/// escape. Otherwise appends nothing and returns `false`.
+#[inline(always)]
+pub fn append_short<const B: usize, const A: usize>(
+    out: &mut Vec<u8>,
+    before: [u8; B],
+    text: &[u8; SHORT_BYTES],
+    len: usize,
+    after: [u8; A],
+) -> bool {
+    let (words, _) = text.as_chunks();
+    let [first, last] = [words[0], words[1]].map(|word| special_bits(u64::from_le_bytes(word)));
+    let special = u128::from(last) << 64 | u128::from(first);
+    let is_plain = len <= (special.trailing_zeros() / 8) as usize;
+    if is_plain {
+        out.reserve(B + SHORT_BYTES + A);
+        out.extend_from_slice(&before);
+        let end = out.len() + len;
+        out.extend_from_slice(text);
+        out.truncate(end);
+        out.extend_from_slice(&after);
+    }
+    is_plain
+}
+
 /// Appends a whole number.
 #[inline]
 pub fn append_integer(out: &mut Vec<u8>, number: u64) {
     if number < 10 {
         return out.push(b'0' + number as u8);
+    }
+    if number < 100 {
+        return out.extend_from_slice(&digit_pair(number as u32));
     }
     // A vector takes all there is.
     let _ = simd_json::to_writer(out, &number);
@@ -89,13 +119,19 @@ fn is_plain(text: &[u8]) -> bool {
 /// Returns whether eight bytes are plain.
 #[inline(always)]
 fn is_plain_word(word: u64) -> bool {
+    special_bits(word) == 0
+}
+
+/// Returns the top bits of those of eight bytes that are not plain. Those after the first one may be wrong.
+#[inline(always)]
+fn special_bits(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 0xff;
     let is_zero = |word: u64| word.wrapping_sub(ONES);
-    // The top bits tell. A byte borrows from the next one only if it is not plain itself.
+    // A byte borrows from the next one only if it is not plain itself.
     let is_control = word.wrapping_sub(ONES * 0x20);
     let is_quote = is_zero(word ^ (ONES * u64::from(b'"')));
     let is_backslash = is_zero(word ^ (ONES * u64::from(b'\\')));
-    (word | is_control | is_quote | is_backslash) & (ONES * 0x80) == 0
+    (word | is_control | is_quote | is_backslash) & (ONES * 0x80)
 }
 
 #[inline(never)]
@@ -145,6 +181,27 @@ mod tests {
                     assert_eq!(checked, out);
                     let back: String = serde_json::from_slice(&out).expect("JSON");
                     assert_eq!(back, text);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_short_string_is_written_whatever_follows_it() {
+        for special in *b" \"\\\n\x7f\x80\xff" {
+            for at in 0..SHORT_BYTES {
+                for len in 0..=SHORT_BYTES + 1 {
+                    let mut text = *b"abcdefghijklmnop";
+                    text[at] = special;
+                    let mut out = Vec::new();
+                    let is_written = append_short(&mut out, *b",\"", &text, len, *b"\":");
+                    let is_plain = len <= SHORT_BYTES && (at >= len || is_plain_block(&[special]));
+                    assert_eq!(is_written, is_plain);
+                    let expected = match is_plain {
+                        true => [b",\"", &text[..len], b"\":"].concat(),
+                        false => Vec::new(),
+                    };
+                    assert_eq!(out, expected);
                 }
             }
         }

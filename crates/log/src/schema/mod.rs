@@ -1,6 +1,7 @@
 //! The schema of a line: version, fields, event types, ids, exact money, the log's own lines.
 
 mod capture_content;
+mod event_start;
 mod event_type;
 mod fields;
 pub mod gen_ai;
@@ -21,6 +22,7 @@ pub mod trace_rate;
 mod usd;
 
 pub use capture_content::CaptureContent;
+pub use event_start::{EventIds, EventStart};
 pub(crate) use event_type::is_llm_call;
 pub use event_type::{EventType, is_event_type_name};
 pub(crate) use fields::FaultCheck;

@@ -375,7 +375,7 @@ pub(crate) fn spelled_time(micros: i64) -> String {
 }
 
 /// Appends a time without quotes.
-fn append_time(out: &mut Vec<u8>, micros: i64) {
+pub(super) fn append_time(out: &mut Vec<u8>, micros: i64) {
     if let Some(text) = usual_time_of_micros(micros) {
         out.extend_from_slice(&text);
         return;

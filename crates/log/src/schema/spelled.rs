@@ -48,32 +48,62 @@ pub(super) fn micros_of_usual_time(text: &[u8]) -> Option<i64> {
 /// Spells a time of the years 1970 to 9998 as this library writes it, `2026-01-02T03:04:05.000006Z`. Other years
 /// are left to jiff.
 pub(super) fn usual_time_of_micros(micros: i64) -> Option<[u8; 27]> {
-    /// The first second of the year 9999.
-    const END: u64 = 253_370_764_800;
-    let micros = u64::try_from(micros).ok()?;
-    let (seconds, micros) = (micros / 1_000_000, (micros % 1_000_000) as u32);
-    if seconds >= END {
-        return None;
+    RecentTime::default().spell(micros).copied()
+}
+
+/// Spells times as [`usual_time_of_micros`] does, and remembers the last second.
+pub(super) struct RecentTime {
+    second: u64,
+    text: [u8; 27],
+}
+
+impl Default for RecentTime {
+    fn default() -> Self {
+        Self { second: u64::MAX, text: *b"0000-00-00T00:00:00.000000Z" }
     }
-    let (year, month, day) = civil_day((seconds / 86_400) as u32);
-    let second = (seconds % 86_400) as u32;
-    let mut text = *b"0000-00-00T00:00:00.000000Z";
-    let pairs = [
-        (0, year / 100),
-        (2, year),
-        (5, month),
-        (8, day),
-        (11, second / 3600),
-        (14, second / 60 % 60),
-        (17, second % 60),
-        (20, micros / 10_000),
-        (22, micros / 100),
-        (24, micros),
-    ];
-    for (at, number) in pairs {
-        text[at..at + 2].copy_from_slice(&digit_pair(number));
+}
+
+impl RecentTime {
+    #[inline]
+    pub(super) fn spell(&mut self, micros: i64) -> Option<&[u8; 27]> {
+        let micros = u64::try_from(micros).ok()?;
+        let second = micros / 1_000_000;
+        if second != self.second {
+            self.spell_second(second)?;
+        }
+        let micros = (micros % 1_000_000) as u32;
+        self.put_pairs([(20, micros / 10_000), (22, micros / 100), (24, micros)]);
+        Some(&self.text)
     }
-    Some(text)
+
+    #[inline(never)]
+    fn spell_second(&mut self, second: u64) -> Option<()> {
+        /// The first second of the year 9999.
+        const END: u64 = 253_370_764_800;
+        if second >= END {
+            return None;
+        }
+        self.second = second;
+        let (year, month, day) = civil_day((second / 86_400) as u32);
+        let second = (second % 86_400) as u32;
+        self.put_pairs([
+            (0, year / 100),
+            (2, year),
+            (5, month),
+            (8, day),
+            (11, second / 3600),
+            (14, second / 60 % 60),
+            (17, second % 60),
+        ]);
+        Some(())
+    }
+
+    #[inline]
+    fn put_pairs<const N: usize>(&mut self, pairs: [(usize, u32); N]) {
+        for (at, number) in pairs {
+            self.text[at..at + 2].copy_from_slice(&digit_pair(number));
+        }
+    }
 }
 
 /// The year, month and day of a day, by its number from 1970-01-01.
@@ -93,7 +123,7 @@ fn civil_day(number: u32) -> (u32, u32, u32) {
 
 /// Returns the last two digits of a number.
 #[inline]
-fn digit_pair(number: u32) -> [u8; 2] {
+pub(super) fn digit_pair(number: u32) -> [u8; 2] {
     const PAIRS: [[u8; 2]; 100] = {
         let (mut pairs, mut at) = ([[b'0'; 2]; 100], 0);
         while at < pairs.len() {
@@ -133,21 +163,31 @@ pub(super) fn append_usual_decimal(out: &mut Vec<u8>, number: f64, whole_end: &[
 #[inline]
 pub(super) fn append_fraction(out: &mut Vec<u8>, millionths: [u32; 2]) {
     out.push(b'.');
-    append_six_digits(out, millionths[0]);
-    if millionths[1] != 0 {
-        append_six_digits(out, millionths[1]);
-    }
-    while out.last() == Some(&b'0') {
-        out.pop();
+    let [first, second] = millionths.map(six_digits);
+    if millionths[1] == 0 {
+        append_trimmed(out, first);
+    } else {
+        out.extend_from_slice(&first);
+        append_trimmed(out, second);
     }
 }
 
 #[inline]
-fn append_six_digits(out: &mut Vec<u8>, number: u32) {
+fn six_digits(number: u32) -> [u8; 6] {
     let [a, b] = digit_pair(number / 10_000);
     let [c, d] = digit_pair(number / 100);
     let [e, f] = digit_pair(number);
-    out.extend_from_slice(&[a, b, c, d, e, f]);
+    [a, b, c, d, e, f]
+}
+
+/// Appends digits without the zeros at their end.
+#[inline]
+fn append_trimmed(out: &mut Vec<u8>, digits: [u8; 6]) {
+    let [a, b, c, d, e, f] = digits;
+    let digits = [a, b, c, d, e, f, b'0', b'0'];
+    let zeros = (u64::from_le_bytes(digits) ^ u64::from_le_bytes([b'0'; 8])).leading_zeros() / 8;
+    out.extend_from_slice(&digits);
+    out.truncate(out.len() - zeros as usize);
 }
 
 /// Reads a number from 0 of few digits. An exact whole number is divided by an exact power of ten, so the
