@@ -2,7 +2,7 @@
 
 use llm_audit_log::schema::AppendJson;
 use llm_audit_log::schema::json_text::{
-    append_float, append_integer, append_string, append_utf8_string,
+    SHORT_BYTES, append_float, append_integer, append_short, append_string, append_utf8_string,
 };
 
 use super::decode::{EncodedValue, MalformedRecord, RecordCursor};
@@ -16,6 +16,8 @@ use super::{
 /// They are a payload's own, the error object around it, and the one that wraps a value that is not
 /// an object.
 const LEVELS_MAX: usize = DEPTH_MAX + 2;
+/// The longest string that [`append_short`] takes.
+const SHORT_BYTES_MAX: u8 = SHORT_BYTES as u8;
 
 impl AppendJson for EncodedValue<'_> {
     /// Appends the value that was encoded. Returns `false` if the bytes are not a value.
@@ -32,6 +34,9 @@ struct JsonWriter<'a, 'o> {
 impl JsonWriter<'_, '_> {
     /// Appends the next value, which has so many containers around it.
     fn append_value(&mut self, level: usize) -> Result<(), MalformedRecord> {
+        if self.append_short_string([b'"'], [b'"']) {
+            return Ok(());
+        }
         match self.unread.byte()? {
             NULL => self.out.extend_from_slice(b"null"),
             FALSE => self.out.extend_from_slice(b"false"),
@@ -43,7 +48,10 @@ impl JsonWriter<'_, '_> {
             tag @ (STR | PARTS) => self.append_string_after(tag)?,
             _ if level == LEVELS_MAX => return Err(MalformedRecord),
             SEQ => self.append_list(level)?,
-            MAP => self.append_object(level)?,
+            MAP => {
+                let next = self.append_members(b'{', level)?;
+                self.close_object(next);
+            }
             PAYLOAD => self.append_payload("value", level)?,
             ERROR => self.append_payload("message", level)?,
             COUNTED => self.append_counted(level)?,
@@ -60,16 +68,25 @@ impl JsonWriter<'_, '_> {
         Ok(())
     }
 
-    /// Appends the name of a member.
-    #[inline]
-    fn append_name(&mut self) -> Result<(), MalformedRecord> {
-        let tag = self.unread.byte()?;
-        self.append_string_after(tag)?;
-        self.out.push(b':');
-        Ok(())
+    /// Appends the next string with its quotes, if it is short and plain. Returns whether it did. Most strings
+    /// are, and names of members even more.
+    #[inline(always)]
+    fn append_short_string<const B: usize, const A: usize>(
+        &mut self,
+        before: [u8; B],
+        after: [u8; A],
+    ) -> bool {
+        if let [STR, len @ ..=SHORT_BYTES_MAX, text @ ..] = self.unread.0
+            && let Some(padded) = text.first_chunk()
+            && append_short(self.out, before, padded, usize::from(*len), after)
+        {
+            self.unread.0 = &text[usize::from(*len)..];
+            return true;
+        }
+        false
     }
 
-    #[inline]
+    #[inline(never)]
     fn append_string_after(&mut self, tag: u8) -> Result<(), MalformedRecord> {
         let is_utf8 = match tag {
             STR => {
@@ -86,38 +103,46 @@ impl JsonWriter<'_, '_> {
     }
 
     fn append_list(&mut self, level: usize) -> Result<(), MalformedRecord> {
-        self.out.push(b'[');
+        let mut next = b'[';
         while !self.unread.skip_tag(END)? {
-            self.separate();
+            self.out.push(next);
             self.append_value(level + 1)?;
+            next = b',';
+        }
+        if next == b'[' {
+            self.out.push(b'[');
         }
         self.out.push(b']');
         Ok(())
     }
 
-    fn append_object(&mut self, level: usize) -> Result<(), MalformedRecord> {
-        self.out.push(b'{');
-        self.append_last_members(level)
-    }
-
-    /// Appends the members up to the end of the object.
-    fn append_last_members(&mut self, level: usize) -> Result<(), MalformedRecord> {
-        self.append_members(level)?;
-        self.out.push(b'}');
-        Ok(())
-    }
-
-    fn append_members(&mut self, level: usize) -> Result<(), MalformedRecord> {
+    /// Appends the members up to the end of an object. `next` is the sign before the next one: the opening
+    /// brace or a comma. Returns the sign before the one that may follow.
+    fn append_members(&mut self, mut next: u8, level: usize) -> Result<u8, MalformedRecord> {
         while !self.unread.skip_tag(END)? {
-            self.separate();
-            self.append_name()?;
+            if !self.append_short_string([next, b'"'], *b"\":") {
+                self.out.push(next);
+                let tag = self.unread.byte()?;
+                self.append_string_after(tag)?;
+                self.out.push(b':');
+            }
             self.append_value(level + 1)?;
+            next = b',';
         }
-        Ok(())
+        Ok(next)
     }
 
-    /// Appends the next value as the member of this name.
+    /// Ends an object. `next` is the sign that another member would have before it.
+    fn close_object(&mut self, next: u8) {
+        if next == b'{' {
+            self.out.push(b'{');
+        }
+        self.out.push(b'}');
+    }
+
+    /// Appends the next value as the first member of an object, with this name.
     fn append_named(&mut self, name: &str, level: usize) -> Result<(), MalformedRecord> {
+        self.out.push(b'{');
         append_string(self.out, name);
         self.out.push(b':');
         self.append_value(level + 1)
@@ -125,14 +150,18 @@ impl JsonWriter<'_, '_> {
 
     /// Appends a payload, if there is one, with the members after it.
     fn append_counted(&mut self, level: usize) -> Result<(), MalformedRecord> {
-        self.out.push(b'{');
+        let mut next = b'{';
         if self.unread.skip_tag(PAYLOAD)? {
-            match self.unread.skip_tag(MAP)? {
-                true => self.append_members(level)?,
-                false => self.append_named("value", level)?,
+            if self.unread.skip_tag(MAP)? {
+                next = self.append_members(next, level)?;
+            } else {
+                self.append_named("value", level)?;
+                next = b',';
             }
         }
-        self.append_last_members(level)
+        next = self.append_members(next, level)?;
+        self.close_object(next);
+        Ok(())
     }
 
     /// Appends the value after a tag that requires an object.
@@ -142,17 +171,8 @@ impl JsonWriter<'_, '_> {
             Some(&(STR | PARTS)) => text_name,
             _ => "value",
         };
-        self.out.push(b'{');
         self.append_named(name, level)?;
         self.out.push(b'}');
         Ok(())
-    }
-
-    /// Appends a comma, except at the beginning of a container. No value ends in an opening bracket.
-    #[inline]
-    fn separate(&mut self) {
-        if !matches!(self.out.last(), Some(b'{' | b'[')) {
-            self.out.push(b',');
-        }
     }
 }
