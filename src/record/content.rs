@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use super::decode::{MalformedRecord, RecordCursor};
 use super::{COUNTED, END, ERROR, HEAD_BYTES, MAP, PAYLOAD, flag};
-use llm_audit_log::EventType;
 
 /// What every placeholder of the redactor begins with.
 const PLACEHOLDER: &str = "[REDACTED";
@@ -28,7 +27,10 @@ pub(crate) fn without_content(record: &[u8]) -> Result<Vec<u8>, MalformedRecord>
     if !has(flag::CONTENT) {
         return Ok(bare);
     }
-    cursor.skip_names(has(flag::COST), EventType::ALL.get(usize::from(head[0])).is_none())?;
+    if has(flag::COST) {
+        cursor.take(16)?;
+    }
+    cursor.skip_names(head[0])?;
     bare.truncate(record.len() - cursor.0.len());
     bare[FLAGS_AT] &= !flag::CONTENT;
     let names = cursor.names()?;

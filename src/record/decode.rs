@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::{
-    COUNTED, END, ERROR, F32, F64, FALSE, HAS_OTHERS, KEPT_SHIFT, MAP, NEGATIVE, NULL, PARTS,
-    PAYLOAD, SEQ, STR, TRUE, UINT, flag,
+    COUNTED, END, ERROR, F32, F64, FALSE, HAS_OTHERS, HEAD_BYTES, KEPT_SHIFT, MAP, NEGATIVE, NULL,
+    PARTS, PAYLOAD, SEQ, STR, TRUE, UINT, flag,
 };
 use crate::pricing::Usd;
 use crate::sampler::Kept;
@@ -22,10 +22,7 @@ pub(crate) struct Record<'a> {
     pub(crate) parent_span_id: Option<u64>,
     /// Microseconds since the Unix epoch.
     pub(crate) timestamp: i64,
-    pub(crate) event_type: Cow<'a, str>,
-    pub(crate) agent: Cow<'a, str>,
-    pub(crate) action: Cow<'a, str>,
-    pub(crate) status: Status,
+    pub(crate) names: EncodedNames<'a>,
     pub(crate) latency_ms: Option<f64>,
     pub(crate) tokens_input: Option<u64>,
     pub(crate) tokens_output: Option<u64>,
@@ -35,40 +32,69 @@ pub(crate) struct Record<'a> {
     pub(crate) error: Option<EncodedValue<'a>>,
 }
 
+/// What an event is called, as far as the next event may be called the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EncodedNames<'a> {
+    /// The code of the type.
+    pub(crate) code: u8,
+    pub(crate) status: Status,
+    /// The name of the type, if it is the caller's own. Then the agent and the action.
+    pub(crate) strings: &'a [u8],
+}
+
+impl<'a> EncodedNames<'a> {
+    /// Returns the type, the agent and the action.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if one of them is not a string.
+    pub(crate) fn decode(self) -> Result<[Cow<'a, str>; 3], MalformedRecord> {
+        let mut cursor = RecordCursor(self.strings);
+        let event_type = match EventType::ALL.get(usize::from(self.code)) {
+            Some(event_type) => Cow::Borrowed(event_type.name()),
+            None => cursor.string()?,
+        };
+        Ok([event_type, cursor.string()?, cursor.string()?])
+    }
+}
+
 /// The bytes of a value and what comes after it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct EncodedValue<'a>(pub(super) &'a [u8]);
+
+/// Reads one record and its names. For tests.
+#[cfg(any(fuzzing, test))]
+pub(crate) fn decode_record(bytes: &[u8]) -> Result<Record<'_>, MalformedRecord> {
+    let record = read_record(bytes)?;
+    record.names.decode().map(|_| record)
+}
 
 /// Reads one record.
 ///
 /// # Errors
 ///
-/// Returns an error if the head or the strings after it are cut short. The payloads are only read
+/// Returns an error if the head or the strings after it are cut short. Names and payloads are only read
 /// when they are written.
-pub(crate) fn decode_record(bytes: &[u8]) -> Result<Record<'_>, MalformedRecord> {
-    let mut cursor = RecordCursor(bytes);
-    let [code, state, flags] = cursor.array()?;
+#[inline]
+pub(crate) fn read_record(bytes: &[u8]) -> Result<Record<'_>, MalformedRecord> {
+    let (head, rest) = bytes.split_first_chunk::<HEAD_BYTES>().ok_or(MalformedRecord)?;
+    let (mut head, mut cursor) = (RecordCursor(head), RecordCursor(rest));
+    let [code, state, flags] = head.array()?;
     let (status, kept) = decode_state(state)?;
     let has = |flag| flags & flag != 0;
     let mut record = Record {
-        trace_id: u128::from_le_bytes(cursor.array()?),
-        span_id: cursor.word()?,
-        parent_span_id: Some(cursor.word()?).filter(|_| has(flag::PARENT)),
-        timestamp: cursor.word()? as i64,
-        latency_ms: Some(f64::from_bits(cursor.word()?)).filter(|_| has(flag::LATENCY)),
-        tokens_input: Some(cursor.word()?).filter(|_| has(flag::TOKENS_INPUT)),
-        tokens_output: Some(cursor.word()?).filter(|_| has(flag::TOKENS_OUTPUT)),
+        trace_id: u128::from_le_bytes(head.array()?),
+        span_id: head.word()?,
+        parent_span_id: Some(head.word()?).filter(|_| has(flag::PARENT)),
+        timestamp: head.word()? as i64,
+        latency_ms: Some(f64::from_bits(head.word()?)).filter(|_| has(flag::LATENCY)),
+        tokens_input: Some(head.word()?).filter(|_| has(flag::TOKENS_INPUT)),
+        tokens_output: Some(head.word()?).filter(|_| has(flag::TOKENS_OUTPUT)),
         cost_usd: match has(flag::COST) {
             true => Some(Usd::from_le_bytes(cursor.array()?)),
             false => None,
         },
-        event_type: match EventType::ALL.get(usize::from(code)) {
-            Some(event_type) => Cow::Borrowed(event_type.name()),
-            None => cursor.string()?,
-        },
-        agent: cursor.string()?,
-        action: cursor.string()?,
-        status,
+        names: EncodedNames { code, status, strings: cursor.skip_names(code)? },
         kept,
         data: None,
         error: None,
@@ -165,6 +191,7 @@ impl<'a> RecordCursor<'a> {
         Ok(taken)
     }
 
+    #[inline]
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], MalformedRecord> {
         let (taken, rest) = self.0.split_first_chunk().ok_or(MalformedRecord)?;
         self.0 = rest;
@@ -187,6 +214,7 @@ impl<'a> RecordCursor<'a> {
         Ok(is_next)
     }
 
+    #[inline]
     fn word(&mut self) -> Result<u64, MalformedRecord> {
         self.array().map(u64::from_le_bytes)
     }
@@ -254,16 +282,26 @@ impl<'a> RecordCursor<'a> {
         }
     }
 
-    /// Skips what comes before the names of content.
-    pub(super) fn skip_names(
-        &mut self,
-        has_cost: bool,
-        has_type: bool,
-    ) -> Result<(), MalformedRecord> {
-        if has_cost {
-            self.take(16)?;
+    /// Skips the names of an event whose type has this code, and returns them.
+    #[inline]
+    pub(super) fn skip_names(&mut self, code: u8) -> Result<&'a [u8], MalformedRecord> {
+        let names = self.0;
+        if EventType::ALL.get(usize::from(code)).is_none() {
+            self.skip_value()?;
         }
-        (0..2 + u32::from(has_type)).try_for_each(|_| self.skip_value())
+        self.skip_name()?;
+        self.skip_name()?;
+        Ok(&names[..names.len() - self.0.len()])
+    }
+
+    /// Skips a string that most likely is short and in one piece.
+    #[inline]
+    fn skip_name(&mut self) -> Result<(), MalformedRecord> {
+        if let [STR, len @ ..0x80, rest @ ..] = self.0 {
+            self.0 = rest.get(usize::from(*len)..).ok_or(MalformedRecord)?;
+            return Ok(());
+        }
+        self.skip_value()
     }
 
     /// Reads the names of content.

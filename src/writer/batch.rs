@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::control::WriterRequest;
 use super::hold::{ContentPlace, Dropped, Hold};
-use super::{Shared, Writer, jsonl};
+use super::jsonl::EventLines;
+use super::{Shared, Writer};
 use crate::metrics::{EventCounters, add_to_counter};
 use crate::record::{content, decode};
 use crate::ring::{DrainStep, Drainer, Lanes, TakenBuffer, Tickets};
@@ -124,8 +125,8 @@ impl Writer {
 
     /// Appends released events, at most half a batch.
     fn append_released(&mut self, batch: &mut Batch) {
-        let Self { shared, hold: Some(hold), lines, seq, .. } = self else { return };
-        let mut out = BatchLines { instance: &shared.instance, seq, lines };
+        let Self { event_lines, hold: Some(hold), lines, seq, .. } = self else { return };
+        let mut out = BatchLines { event_lines, seq, lines };
         for _ in 0..EVENTS_MAX / 2 {
             if out.lines.len() >= BYTES / 2 {
                 return;
@@ -138,12 +139,23 @@ impl Writer {
 
     /// Appends the other events and the errors that wait, in the order of their timestamps.
     fn take_others(&mut self, settle: Option<Tickets>, batch: &mut Batch) {
-        let Self { shared, drainers, patience, waiting, hold, lines, scratch, seq, .. } = self;
+        let Self {
+            shared,
+            drainers,
+            patience,
+            waiting,
+            hold,
+            event_lines,
+            lines,
+            scratch,
+            seq,
+            ..
+        } = self;
         let Lanes { primary: errors, secondary, .. } = drainers;
         let settle = settle.map(|to| to.secondary);
         let mut others = BatchLane::new(secondary, &patience.secondary, settle);
         let lines_max = lines.len() + BYTES;
-        let mut out = BatchLines { instance: &shared.instance, seq, lines };
+        let mut out = BatchLines { event_lines, seq, lines };
         // Those of errors, and of events that are held.
         let mut waiting_bytes: usize = waiting.iter().map(|error| error.bytes).sum();
         let events_max = (EVENTS_MAX - waiting.len()) as u64;
@@ -244,13 +256,9 @@ fn ring_event_timestamp(bytes: &[u8]) -> i64 {
     decode::decode_timestamp(bytes).expect("the ring holds what the encoder wrote")
 }
 
-fn decode_ring_event(bytes: &[u8]) -> decode::Record<'_> {
-    decode::decode_record(bytes).expect("the ring holds what the encoder wrote")
-}
-
 /// The buffer for the lines, and the number of the last one.
 struct BatchLines<'w> {
-    instance: &'w str,
+    event_lines: &'w mut EventLines,
     seq: &'w mut u64,
     lines: &'w mut Vec<u8>,
 }
@@ -279,8 +287,8 @@ impl BatchLines<'_> {
 
     fn append_record(&mut self, bytes: &[u8]) {
         *self.seq += 1;
-        let record = decode_ring_event(bytes);
-        jsonl::write_event_line(self.lines, self.instance, *self.seq, &record);
+        let appended = self.event_lines.append(self.lines, *self.seq, bytes);
+        appended.expect("the ring holds what the encoder wrote");
     }
 }
 
@@ -386,7 +394,10 @@ mod tests {
         let mut bytes: Vec<u8> = (100..167).collect();
         bytes[..3].fill(0);
         bytes.extend_from_slice(&[8, 0, 8, 0]);
-        assert_eq!(ring_event_timestamp(&bytes), decode_ring_event(&bytes).timestamp);
+        assert_eq!(
+            ring_event_timestamp(&bytes),
+            decode::read_record(&bytes).expect("a record").timestamp
+        );
         assert_eq!(
             ring_event_timestamp(&bytes),
             i64::from_le_bytes(*bytes[35..].first_chunk().unwrap())

@@ -40,6 +40,7 @@ use files::{LogFiles, utc_date_of_micros};
 use fs::{Clock, Fs, OsFs, SystemClock};
 use hold::Hold;
 use housekeeping::Housekeeping;
+use jsonl::EventLines;
 use llm_audit_log::schema::notices::{Loss, Notice, Retired};
 use losses::Outage;
 use notices::notice_head;
@@ -104,6 +105,7 @@ struct Writer {
     notices: u64,
     /// `None` if this log has no totals.
     totals: Option<Totals>,
+    event_lines: EventLines,
     lines: Vec<u8>,
     scratch: Vec<u8>,
     /// The log's own lines that go out before the next batch.

@@ -8,6 +8,7 @@ use super::files::{FileOptions, LogFiles};
 use super::fs::Fs;
 use super::hold::Hold;
 use super::housekeeping::Housekeeping;
+use super::jsonl::EventLines;
 use super::losses::Outage;
 use super::retention::Retention;
 use super::totals::Totals;
@@ -151,6 +152,7 @@ fn start_writer_threads(
         dropped_seen: 0,
         notices: 0,
         totals: settings.totals.then(|| Totals::since(clock.now_micros())),
+        event_lines: EventLines::new(&shared.instance),
         lines: Vec::with_capacity(batch::BYTES * 3),
         scratch: Vec::new(),
         pending: Vec::new(),
