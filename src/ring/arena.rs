@@ -191,6 +191,7 @@ impl Arena {
     /// Otherwise they are copied into `scratch`.
     ///
     /// `owner` and `chain` belong to the same buffer.
+    #[inline]
     pub(super) fn contiguous_bytes<'a>(
         &'a self,
         _owner: &'a super::TakenBuffer,

@@ -60,6 +60,12 @@ pub(super) struct Slots {
     slots: Box<[AtomicU64]>,
     buffers: Box<[Buffer]>,
     shift: u32,
+    /// The slots less one, and the same for the cache lines that they take.
+    places: u64,
+    lines: u64,
+    /// How many bits the number of a line has, and of a slot in it.
+    lines_shift: u32,
+    within_shift: u32,
     /// So many events in the ring wake a drainer that naps: a quarter of the slots. If the producer that
     /// has to wake it is stopped, the next wake comes as many events later. Half of the slots are still
     /// free then.
@@ -81,6 +87,7 @@ enum TicketOutcome {
 impl Slots {
     /// Makes `2^shift` empty slots for the buffers `1..=buffers`.
     pub(super) fn new(shift: u32, buffers: u32) -> Self {
+        let lines_shift = shift.saturating_sub(LINE_SHIFT);
         Self {
             tail: CachePadded::new(AtomicU64::new(0)),
             head: CachePadded::new(AtomicU64::new(0)),
@@ -89,6 +96,10 @@ impl Slots {
             slots: untouched_defaults(1 << shift),
             buffers: untouched_defaults(buffers as usize + 1),
             shift,
+            places: (1 << shift) - 1,
+            lines: (1 << lines_shift) - 1,
+            lines_shift,
+            within_shift: shift - lines_shift,
             mark: (1 << shift >> 2).max(2),
         }
     }
@@ -114,11 +125,9 @@ impl Slots {
     /// Returns the slot of a ticket. Neighbouring tickets are in different cache lines, so concurrent
     /// producers do not compete for one. The slots still fill their lines without padding.
     fn slot_of_ticket(&self, ticket: u64) -> &AtomicU64 {
-        let place = ticket & (self.capacity() - 1);
         // By shifts, because a division takes longer than the rest of a visit.
-        let lines_shift = self.shift.saturating_sub(LINE_SHIFT);
-        let (line, within) = (place & ((1 << lines_shift) - 1), place >> lines_shift);
-        &self.slots[((line << (self.shift - lines_shift)) | within) as usize]
+        let (line, within) = (ticket & self.lines, (ticket & self.places) >> self.lines_shift);
+        &self.slots[(line << self.within_shift | within) as usize]
     }
 
     fn loss_of_buffer(&self, index: u32) -> u64 {
@@ -245,6 +254,7 @@ impl Slots {
     }
 
     /// Applies the drainer's rule to a ticket.
+    #[inline]
     fn take_or_seal(&self, ticket: u64, seal: bool) -> TicketOutcome {
         let lap = self.lap_of_ticket(ticket);
         let slot = self.slot_of_ticket(ticket);
