@@ -226,6 +226,10 @@ impl<'a> RecordCursor<'a> {
                 self.0 = rest;
                 Ok(u64::from(*byte))
             }
+            [low, high @ ..0x80, rest @ ..] => {
+                self.0 = rest;
+                Ok(u64::from(low & 0x7f) | u64::from(*high) << 7)
+            }
             _ => self.long_varint(),
         }
     }
@@ -286,7 +290,7 @@ impl<'a> RecordCursor<'a> {
     #[inline]
     pub(super) fn skip_names(&mut self, code: u8) -> Result<&'a [u8], MalformedRecord> {
         let names = self.0;
-        if EventType::ALL.get(usize::from(code)).is_none() {
+        if usize::from(code) >= EventType::ALL.len() {
             self.skip_value()?;
         }
         self.skip_name()?;

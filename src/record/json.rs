@@ -22,7 +22,7 @@ const SHORT_BYTES_MAX: u8 = SHORT_BYTES as u8;
 impl AppendJson for EncodedValue<'_> {
     /// Appends the value that was encoded. Returns `false` if the bytes are not a value.
     fn append(&self, out: &mut Vec<u8>) -> bool {
-        JsonWriter { unread: RecordCursor(self.0), out }.append_value(0).is_ok()
+        JsonWriter { unread: RecordCursor(self.0), out }.append_bare_value(0).is_ok()
     }
 }
 
@@ -32,11 +32,19 @@ struct JsonWriter<'a, 'o> {
 }
 
 impl JsonWriter<'_, '_> {
-    /// Appends the next value, which has so many containers around it.
-    fn append_value(&mut self, level: usize) -> Result<(), MalformedRecord> {
-        if self.append_short_string([b'"'], [b'"']) {
+    /// Appends the sign before a value and the value, which has so many containers around it.
+    #[inline(always)]
+    fn append_value(&mut self, before: u8, level: usize) -> Result<(), MalformedRecord> {
+        if self.append_short_string(before) {
             return Ok(());
         }
+        self.out.push(before);
+        self.append_bare_value(level)
+    }
+
+    /// Appends a value. Not inlined, so that a short string does not pay for its registers.
+    #[inline(never)]
+    fn append_bare_value(&mut self, level: usize) -> Result<(), MalformedRecord> {
         match self.unread.byte()? {
             NULL => self.out.extend_from_slice(b"null"),
             FALSE => self.out.extend_from_slice(b"false"),
@@ -50,7 +58,7 @@ impl JsonWriter<'_, '_> {
             SEQ => self.append_list(level)?,
             MAP => {
                 let next = self.append_members(b'{', level)?;
-                self.close_object(next);
+                self.close(next, b'{', b'}');
             }
             PAYLOAD => self.append_payload("value", level)?,
             ERROR => self.append_payload("message", level)?,
@@ -68,17 +76,13 @@ impl JsonWriter<'_, '_> {
         Ok(())
     }
 
-    /// Appends the next string with its quotes, if it is short and plain. Returns whether it did. Most strings
-    /// are, and names of members even more.
+    /// Appends the sign before a string and the string, if that is next, short and plain. Returns whether it
+    /// did. Most strings are, and names of members even more.
     #[inline(always)]
-    fn append_short_string<const B: usize, const A: usize>(
-        &mut self,
-        before: [u8; B],
-        after: [u8; A],
-    ) -> bool {
+    fn append_short_string(&mut self, before: u8) -> bool {
         if let [STR, len @ ..=SHORT_BYTES_MAX, text @ ..] = self.unread.0
             && let Some(padded) = text.first_chunk()
-            && append_short(self.out, before, padded, usize::from(*len), after)
+            && append_short(self.out, before, padded, usize::from(*len))
         {
             self.unread.0 = &text[usize::from(*len)..];
             return true;
@@ -105,47 +109,41 @@ impl JsonWriter<'_, '_> {
     fn append_list(&mut self, level: usize) -> Result<(), MalformedRecord> {
         let mut next = b'[';
         while !self.unread.skip_tag(END)? {
-            self.out.push(next);
-            self.append_value(level + 1)?;
+            self.append_value(next, level + 1)?;
             next = b',';
         }
-        if next == b'[' {
-            self.out.push(b'[');
-        }
-        self.out.push(b']');
+        self.close(next, b'[', b']');
         Ok(())
     }
 
     /// Appends the members up to the end of an object. `next` is the sign before the next one: the opening
-    /// brace or a comma. Returns the sign before the one that may follow.
+    /// brace or a comma. Returns the sign before one that may follow.
     fn append_members(&mut self, mut next: u8, level: usize) -> Result<u8, MalformedRecord> {
         while !self.unread.skip_tag(END)? {
-            if !self.append_short_string([next, b'"'], *b"\":") {
+            if !self.append_short_string(next) {
                 self.out.push(next);
                 let tag = self.unread.byte()?;
                 self.append_string_after(tag)?;
-                self.out.push(b':');
             }
-            self.append_value(level + 1)?;
+            self.append_value(b':', level + 1)?;
             next = b',';
         }
         Ok(next)
     }
 
-    /// Ends an object. `next` is the sign that another member would have before it.
-    fn close_object(&mut self, next: u8) {
-        if next == b'{' {
-            self.out.push(b'{');
+    /// Ends a container. `next` is the sign that another value would have before it.
+    fn close(&mut self, next: u8, opening: u8, closing: u8) {
+        if next == opening {
+            self.out.push(opening);
         }
-        self.out.push(b'}');
+        self.out.push(closing);
     }
 
-    /// Appends the next value as the first member of an object, with this name.
+    /// Begins an object with the next value, by this name.
     fn append_named(&mut self, name: &str, level: usize) -> Result<(), MalformedRecord> {
         self.out.push(b'{');
         append_string(self.out, name);
-        self.out.push(b':');
-        self.append_value(level + 1)
+        self.append_value(b':', level + 1)
     }
 
     /// Appends a payload, if there is one, with the members after it.
@@ -160,14 +158,14 @@ impl JsonWriter<'_, '_> {
             }
         }
         next = self.append_members(next, level)?;
-        self.close_object(next);
+        self.close(next, b'{', b'}');
         Ok(())
     }
 
     /// Appends the value after a tag that requires an object.
     fn append_payload(&mut self, text_name: &str, level: usize) -> Result<(), MalformedRecord> {
         let name = match self.unread.0.first() {
-            Some(&MAP) => return self.append_value(level + 1),
+            Some(&MAP) => return self.append_bare_value(level + 1),
             Some(&(STR | PARTS)) => text_name,
             _ => "value",
         };

@@ -149,7 +149,9 @@ macro_rules! fields {
             }
 
             /// Appends the fields alone, each with the comma before it. A line may be written in parts so.
-            #[inline]
+            ///
+            /// Always inlined, so that nothing is left of the fields that a caller never has.
+            #[inline(always)]
             pub fn write_members(&self, out: &mut Vec<u8>) {
                 $(if let Some(value) = self.$name {
                     shape::$shape::write(out, fields!(@key ",\"", $name), value);

@@ -1,6 +1,6 @@
 //! Strings and numbers as simd-json writes them. The usual ones are written faster than by simd-json.
 
-use super::spelled::{append_usual_decimal, digit_pair};
+use super::spelled::{ZEROS, append_usual_decimal, eight_digits};
 
 /// Blocks of this many bytes are looked at together.
 const BLOCK_BYTES: usize = 64;
@@ -23,27 +23,23 @@ pub fn append_utf8_string(out: &mut Vec<u8>, text: &[u8]) -> bool {
     append_plain(out, text) || append_checked(out, text)
 }
 
-/// Appends `before`, the first `len` of these bytes and `after`, if the bytes are ASCII without anything to
+/// Appends `before`, and the first `len` of these bytes in quotes, if these are ASCII without anything to
 /// escape. Otherwise appends nothing and returns `false`.
 #[inline(always)]
-pub fn append_short<const B: usize, const A: usize>(
-    out: &mut Vec<u8>,
-    before: [u8; B],
-    text: &[u8; SHORT_BYTES],
-    len: usize,
-    after: [u8; A],
-) -> bool {
-    let (words, _) = text.as_chunks();
-    let [first, last] = [words[0], words[1]].map(|word| special_bits(u64::from_le_bytes(word)));
-    let special = u128::from(last) << 64 | u128::from(first);
-    let is_plain = len <= (special.trailing_zeros() / 8) as usize;
+pub fn append_short(out: &mut Vec<u8>, before: u8, text: &[u8; SHORT_BYTES], len: usize) -> bool {
+    // All bytes are looked at without an early exit, so that the compiler takes vectors.
+    let mut special = [0; SHORT_BYTES];
+    for (mark, byte) in special.iter_mut().zip(text) {
+        *mark = if is_special(*byte) { u8::MAX } else { 0 };
+    }
+    let plain_bytes = u128::from_le_bytes(special).trailing_zeros() / u8::BITS;
+    let is_plain = len <= plain_bytes as usize;
     if is_plain {
-        out.reserve(B + SHORT_BYTES + A);
-        out.extend_from_slice(&before);
+        out.extend_from_slice(&[before, b'"']);
         let end = out.len() + len;
         out.extend_from_slice(text);
         out.truncate(end);
-        out.extend_from_slice(&after);
+        out.push(b'"');
     }
     is_plain
 }
@@ -54,8 +50,11 @@ pub fn append_integer(out: &mut Vec<u8>, number: u64) {
     if number < 10 {
         return out.push(b'0' + number as u8);
     }
-    if number < 100 {
-        return out.extend_from_slice(&digit_pair(number as u32));
+    if number < 100_000_000 {
+        let digits = eight_digits(number as u32);
+        let zeros = digits.trailing_zeros() / u8::BITS;
+        out.extend_from_slice(&((digits + ZEROS) >> (zeros * u8::BITS)).to_le_bytes());
+        return out.truncate(out.len() - zeros as usize);
     }
     // A vector takes all there is.
     let _ = simd_json::to_writer(out, &number);
@@ -119,19 +118,13 @@ fn is_plain(text: &[u8]) -> bool {
 /// Returns whether eight bytes are plain.
 #[inline(always)]
 fn is_plain_word(word: u64) -> bool {
-    special_bits(word) == 0
-}
-
-/// Returns the top bits of those of eight bytes that are not plain. Those after the first one may be wrong.
-#[inline(always)]
-fn special_bits(word: u64) -> u64 {
     const ONES: u64 = u64::MAX / 0xff;
     let is_zero = |word: u64| word.wrapping_sub(ONES);
-    // A byte borrows from the next one only if it is not plain itself.
+    // The top bits tell. A byte borrows from the next one only if it is not plain itself.
     let is_control = word.wrapping_sub(ONES * 0x20);
     let is_quote = is_zero(word ^ (ONES * u64::from(b'"')));
     let is_backslash = is_zero(word ^ (ONES * u64::from(b'\\')));
-    (word | is_control | is_quote | is_backslash) & (ONES * 0x80)
+    (word | is_control | is_quote | is_backslash) & (ONES * 0x80) == 0
 }
 
 #[inline(never)]
@@ -144,6 +137,7 @@ fn is_plain_longer(text: &[u8]) -> bool {
     let (blocks, rest) = text.as_chunks::<BLOCK_BYTES>();
     let mut blocks = blocks.iter();
     match text.last_chunk::<32>() {
+        Some(_) if rest.is_empty() => blocks.all(is_plain_block),
         Some(last) => {
             blocks.all(is_plain_block)
                 && is_plain_block(last)
@@ -156,9 +150,14 @@ fn is_plain_longer(text: &[u8]) -> bool {
 /// Looks at all bytes without an early exit, so that the compiler takes vectors.
 #[inline(always)]
 fn is_plain_block<const N: usize>(block: &[u8; N]) -> bool {
-    // As a signed number, a byte beyond ASCII is below zero.
-    let is_special = |byte: u8| ((byte as i8) < 0x20) | (byte == b'"') | (byte == b'\\');
     !block.iter().fold(false, |any, byte| any | is_special(*byte))
+}
+
+/// Returns whether a byte is not ASCII, or has to be escaped.
+#[inline(always)]
+fn is_special(byte: u8) -> bool {
+    // As a signed number, a byte beyond ASCII is below zero.
+    ((byte as i8) < 0x20) | (byte == b'"') | (byte == b'\\')
 }
 
 #[cfg(test)]
@@ -194,11 +193,11 @@ mod tests {
                     let mut text = *b"abcdefghijklmnop";
                     text[at] = special;
                     let mut out = Vec::new();
-                    let is_written = append_short(&mut out, *b",\"", &text, len, *b"\":");
+                    let is_written = append_short(&mut out, b',', &text, len);
                     let is_plain = len <= SHORT_BYTES && (at >= len || is_plain_block(&[special]));
                     assert_eq!(is_written, is_plain);
                     let expected = match is_plain {
-                        true => [b",\"", &text[..len], b"\":"].concat(),
+                        true => [b",\"", &text[..len], b"\""].concat(),
                         false => Vec::new(),
                     };
                     assert_eq!(out, expected);

@@ -71,8 +71,8 @@ impl RecentTime {
         if second != self.second {
             self.spell_second(second)?;
         }
-        let micros = (micros % 1_000_000) as u32;
-        self.put_pairs([(20, micros / 10_000), (22, micros / 100), (24, micros)]);
+        let [fraction @ .., _] = fraction_word((micros % 1_000_000) as u32).to_le_bytes();
+        self.text[19..26].copy_from_slice(&fraction);
         Some(&self.text)
     }
 
@@ -86,7 +86,7 @@ impl RecentTime {
         self.second = second;
         let (year, month, day) = civil_day((second / 86_400) as u32);
         let second = (second % 86_400) as u32;
-        self.put_pairs([
+        let pairs = [
             (0, year / 100),
             (2, year),
             (5, month),
@@ -94,15 +94,11 @@ impl RecentTime {
             (11, second / 3600),
             (14, second / 60 % 60),
             (17, second % 60),
-        ]);
-        Some(())
-    }
-
-    #[inline]
-    fn put_pairs<const N: usize>(&mut self, pairs: [(usize, u32); N]) {
+        ];
         for (at, number) in pairs {
             self.text[at..at + 2].copy_from_slice(&digit_pair(number));
         }
+        Some(())
     }
 }
 
@@ -123,7 +119,7 @@ fn civil_day(number: u32) -> (u32, u32, u32) {
 
 /// Returns the last two digits of a number.
 #[inline]
-pub(super) fn digit_pair(number: u32) -> [u8; 2] {
+fn digit_pair(number: u32) -> [u8; 2] {
     const PAIRS: [[u8; 2]; 100] = {
         let (mut pairs, mut at) = ([[b'0'; 2]; 100], 0);
         while at < pairs.len() {
@@ -162,32 +158,44 @@ pub(super) fn append_usual_decimal(out: &mut Vec<u8>, number: f64, whole_end: &[
 /// Appends a point, millionths and millionths of these, without zeros at the end.
 #[inline]
 pub(super) fn append_fraction(out: &mut Vec<u8>, millionths: [u32; 2]) {
-    out.push(b'.');
-    let [first, second] = millionths.map(six_digits);
+    let [first, second] = millionths.map(fraction_word);
     if millionths[1] == 0 {
-        append_trimmed(out, first);
+        append_without_zeros(out, first);
     } else {
+        let [first @ .., _] = first.to_le_bytes();
         out.extend_from_slice(&first);
-        append_trimmed(out, second);
+        // Six more digits, for a point that is there already.
+        append_without_zeros(out, second >> 8 | u64::from(b'0') << 56);
     }
 }
 
+/// Appends the bytes of a word without the zeros at their end.
 #[inline]
-fn six_digits(number: u32) -> [u8; 6] {
-    let [a, b] = digit_pair(number / 10_000);
-    let [c, d] = digit_pair(number / 100);
-    let [e, f] = digit_pair(number);
-    [a, b, c, d, e, f]
+fn append_without_zeros(out: &mut Vec<u8>, word: u64) {
+    out.extend_from_slice(&word.to_le_bytes());
+    let zeros = (word ^ ZEROS).leading_zeros() / u8::BITS;
+    out.truncate(out.len() - zeros as usize);
 }
 
-/// Appends digits without the zeros at their end.
+/// Returns the bytes of a point, six digits and a zero.
 #[inline]
-fn append_trimmed(out: &mut Vec<u8>, digits: [u8; 6]) {
-    let [a, b, c, d, e, f] = digits;
-    let digits = [a, b, c, d, e, f, b'0', b'0'];
-    let zeros = (u64::from_le_bytes(digits) ^ u64::from_le_bytes([b'0'; 8])).leading_zeros() / 8;
-    out.extend_from_slice(&digits);
-    out.truncate(out.len() - zeros as usize);
+fn fraction_word(millionths: u32) -> u64 {
+    (eight_digits(millionths * 100) + ZEROS) << 8 | u64::from(b'.')
+}
+
+/// Zeros in all bytes of a word.
+pub(super) const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
+
+/// Returns the eight digits of a number below a hundred million, each in a byte, the first one in the lowest.
+#[inline]
+pub(super) fn eight_digits(number: u32) -> u64 {
+    // Halves, quarters and digits are each split at once. Multiplied by a fraction of a power of two, a
+    // number is divided by 100 or 10.
+    let halves = u64::from(number / 10_000) | u64::from(number % 10_000) << 32;
+    let hundreds = (halves * 10_486 >> 20) & 0x0000_007f_0000_007f;
+    let pairs = hundreds | (halves - hundreds * 100) << 16;
+    let tens = (pairs * 103 >> 10) & 0x000f_000f_000f_000f;
+    tens | (pairs - tens * 10) << 8
 }
 
 /// Reads a number from 0 of few digits. An exact whole number is divided by an exact power of ten, so the
@@ -268,6 +276,19 @@ mod tests {
         }
         for other in [-1, i64::MIN, LAST + 1, i64::MAX] {
             assert_eq!(usual_time_of_micros(other), None);
+        }
+    }
+
+    #[test]
+    fn eight_digits_are_those_of_the_number() {
+        let mut random = fastrand::Rng::with_seed(5);
+        let drawn = (0..100_000).map(|_| random.u32(..100_000_000));
+        // All halves, and both ends.
+        for number in
+            (0..10_000).flat_map(|half| [half, half * 10_000]).chain([99_999_999]).chain(drawn)
+        {
+            let text = (eight_digits(number) + ZEROS).to_le_bytes();
+            assert_eq!(text, format!("{number:08}").as_bytes());
         }
     }
 
