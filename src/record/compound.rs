@@ -157,13 +157,15 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
     /// Writes a value for which the slot is set.
     #[inline]
     fn write_in_slot<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), EncodeFailed> {
-        let slot = self.encoder.slot;
-        self.encoder.write_bounded_member(|encoder| match slot.fate() {
-            Fate::Texts | Fate::Whole => encoder.write_sensitive_value(value),
-            Fate::Doubtful if slot.loses(Shape::Object) => encoder.write_sensitive_value(value),
-            Fate::Read | Fate::Name | Fate::Doubtful | Fate::Formed(_) => {
-                encoder.write_nested_value(value)
-            }
+        // Before the closure, which would copy the slot.
+        let is_sensitive = match self.encoder.slot.fate() {
+            Fate::Texts | Fate::Whole => true,
+            Fate::Doubtful => self.encoder.slot.loses(Shape::Object),
+            Fate::Read | Fate::Name | Fate::Formed(_) => false,
+        };
+        self.encoder.write_bounded_member(|encoder| match is_sensitive {
+            true => encoder.write_sensitive_value(value),
+            false => encoder.write_nested_value(value),
         })?;
         self.encoder.pass_note_to(&mut self.frame);
         Ok(())
@@ -176,7 +178,7 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
         name: &'static str,
         value: &T,
     ) -> Result<(), EncodeFailed> {
-        match self.recalls_names && FieldName::fits(name) && self.recall_name(name) {
+        match self.recalls_names && self.recall_name(name) {
             true => self.write_in_slot(value),
             false => self.member(name, value),
         }
@@ -192,7 +194,7 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
         if !self.encoder.sink.chain.put_padded(&field.bytes, field.length) {
             return false;
         }
-        self.encoder.slot = self.frame.plain_member(name, field.class);
+        self.frame.enter_plain_member(name, field.class, &mut self.encoder.slot);
         self.encoder.is_user = field.may_be_noted && self.encoder.note_member(name);
         true
     }

@@ -5,8 +5,8 @@
 
 use std::cell::Cell;
 
-use super::STR;
 use super::counted::SeenMembers;
+use super::{Ends, STR};
 use crate::ring::PADDED_BYTES;
 use crate::sanitize::{KeyClass, Sanitizer};
 
@@ -17,13 +17,15 @@ pub(super) struct FieldName {
     pub(super) bytes: [u8; PADDED_BYTES],
     /// How many of these bytes count.
     pub(super) length: usize,
+    /// Those of the name.
+    ends: Ends,
     /// What the name says about the value.
     pub(super) class: KeyClass,
     /// Whether it is one of the members that events have beside their payloads.
     pub(super) may_be_noted: bool,
 }
 
-/// The number of names that are remembered. They take 3 KiB of a thread.
+/// The number of names that are remembered. They take 4 KiB of a thread.
 const COUNT: usize = 64;
 /// The bytes before the name.
 const HEAD_BYTES: usize = 2;
@@ -39,36 +41,53 @@ impl FieldName {
     const EMPTY: Self = {
         let mut bytes = [0; PADDED_BYTES];
         bytes[0] = STR;
-        Self { bytes, length: HEAD_BYTES, class: KeyClass::Plain, may_be_noted: false }
+        Self {
+            bytes,
+            length: HEAD_BYTES,
+            ends: Ends::EMPTY,
+            class: KeyClass::Plain,
+            may_be_noted: false,
+        }
     };
-
-    /// Returns whether a name is short enough to be remembered.
-    #[inline(always)]
-    pub(super) fn fits(name: &str) -> bool {
-        name.len() <= PADDED_BYTES - HEAD_BYTES
-    }
 
     /// Returns what the thread remembers of a name.
     #[inline(always)]
     pub(super) fn recall(name: &'static str) -> Option<Self> {
-        let field = NAMES.try_with(|names| names[place(name)].get()).ok()?;
-        (field.bytes.get(HEAD_BYTES..field.length)? == name.as_bytes()).then_some(field)
+        let recall = |names: &FieldNames| {
+            let there = &names[place(name)];
+            let field = there.get();
+            let is_it = field.length == HEAD_BYTES + name.len()
+                && field.ends == Ends::of(name)
+                && (name.len() <= Ends::BYTES || has_bytes(there, name));
+            is_it.then_some(field)
+        };
+        NAMES.try_with(recall).ok()?
     }
 
     /// Remembers a name if it is short, and no rule changes it. `sanitizer` has no options.
     #[cold]
     #[inline(never)]
     pub(super) fn remember(sanitizer: &Sanitizer, name: &'static str) {
-        let Some(class) = sanitizer.plain_key_class(name) else { return };
         let length = HEAD_BYTES + name.len();
+        if length > PADDED_BYTES {
+            return;
+        }
+        let Some(class) = sanitizer.plain_key_class(name) else { return };
         let may_be_noted = SeenMembers::bit(name) != 0;
-        let mut field = Self { length, class, may_be_noted, ..Self::EMPTY };
+        let mut field = Self { length, ends: Ends::of(name), class, may_be_noted, ..Self::EMPTY };
         let Some(written) = field.bytes.get_mut(HEAD_BYTES..length) else { return };
         written.copy_from_slice(name.as_bytes());
         field.bytes[1] = name.len() as u8;
         // At the end of a thread nothing is remembered.
         let _ended = NAMES.try_with(|names| names[place(name)].set(field));
     }
+}
+
+/// Compares all bytes of a name with those of a field of the same length. A function of its own, because the field is
+/// copied to the stack for it.
+#[inline(never)]
+fn has_bytes(field: &Cell<FieldName>, name: &str) -> bool {
+    field.get().bytes.get(HEAD_BYTES..HEAD_BYTES + name.len()) == Some(name.as_bytes())
 }
 
 /// Returns the place of a name in the table.

@@ -34,6 +34,7 @@ pub(crate) mod content;
 mod counted;
 pub(crate) mod decode;
 pub(crate) mod encode;
+mod ends;
 pub(crate) mod event;
 mod field_names;
 mod json;
@@ -51,6 +52,7 @@ mod text;
 mod type_name;
 
 pub(crate) use compound::OptionalFields;
+pub(crate) use ends::Ends;
 pub(crate) use serializer::Payload;
 pub(crate) use type_name::with_event_type_name;
 

@@ -11,8 +11,9 @@ use llm_audit_log::{EventType, Status};
 use llm_audit_process::cell::OnceCell;
 
 use super::cells::{Cells, SHARDS};
-use super::texts::{Ends, KnownText};
+use super::texts::KnownText;
 use crate::metrics::accounting::add_to_counter;
+use crate::record::Ends;
 use crate::record::event::AuditEvent;
 use crate::record::with_event_type_name;
 use crate::sanitize::{Redactions, Sanitizer};

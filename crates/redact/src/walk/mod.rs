@@ -408,12 +408,12 @@ impl Frame {
         is_silent && facts.is_plain
     }
 
-    /// The slot of the member under a key of this class that is plainly written as it is. No sanitizer has options.
-    #[inline]
-    pub fn plain_member(&mut self, key: &str, class: KeyClass) -> Slot {
-        let mut slot = Slot { below: self.below, class, has_plain_key: true, ..Slot::default() };
-        self.read_member(key, &mut slot);
-        slot
+    /// Sets `slot` to that of the member under a key of this class that is plainly written as it is. No sanitizer has
+    /// options.
+    #[inline(always)]
+    pub fn enter_plain_member(&mut self, key: &str, class: KeyClass, slot: &mut Slot) {
+        *slot = Slot { below: self.below, class, has_plain_key: true, ..Slot::default() };
+        self.read_member(key, slot);
     }
 
     #[inline(always)]
