@@ -48,6 +48,15 @@ impl Sink<'_, '_> {
         }
     }
 
+    /// Works as [`put`](Self::put), for more bytes than a few.
+    #[inline]
+    pub(super) fn put_array<const N: usize>(
+        &mut self,
+        bytes: &[u8; N],
+    ) -> Result<(), EncodeFailed> {
+        self.chain.put_array(bytes).map_err(|full| self.fail_full(full))
+    }
+
     #[cold]
     fn fail_full(&mut self, full: ChainFull) -> EncodeFailed {
         self.fail(match full {

@@ -281,9 +281,14 @@ pub(crate) struct ChainMark {
 }
 
 impl<'r> Chain<'r> {
-    /// Makes an empty chain in `buffer`, which the caller hands over with at most one block.
+    /// Makes an empty chain in `buffer`, which the caller hands over with at most one block. If it has none, the
+    /// chain takes one, unless there is none left.
+    #[inline(always)]
     pub(super) fn new(ring: &'r Ring, buffer: u32, limit: usize, on_full: OnFull) -> Self {
-        let (first, _) = ring.slots.chain_of_buffer(buffer).ends();
+        let first = match ring.slots.chain_of_buffer(buffer).ends() {
+            (NONE, _) => ring.arena.blocks.pop().unwrap_or(NONE),
+            (first, _) => first,
+        };
         let mut chain = Self {
             ring,
             buffer,
@@ -304,6 +309,7 @@ impl<'r> Chain<'r> {
     }
 
     /// Goes on in a block after its first `used` bytes. `before` counts the bytes in the blocks before it.
+    #[inline]
     fn begin_block(&mut self, block: u32, before: usize, used: usize) {
         (self.block, self.before) = (block, before);
         self.start = self.ring.arena.block(block);
@@ -332,6 +338,21 @@ impl<'r> Chain<'r> {
             return self.put_across_blocks(bytes);
         }
         self.put_in_block(bytes);
+        Ok(())
+    }
+
+    /// Works as [`put`](Self::put), without a call to copy the bytes.
+    #[inline(always)]
+    pub(crate) fn put_array<const N: usize>(&mut self, bytes: &[u8; N]) -> Result<(), ChainFull> {
+        if N > self.room() {
+            return self.put_across_blocks(bytes);
+        }
+        // SAFETY: the bytes from `at` to `end` are of a block that this chain owns, and there are as many as are
+        // written.
+        unsafe {
+            self.at.cast::<[u8; N]>().write_unaligned(*bytes);
+            self.at = self.at.add(N);
+        }
         Ok(())
     }
 
