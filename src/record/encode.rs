@@ -144,7 +144,7 @@ impl Encoder<'_, '_> {
         head: &EventHead,
         cap: usize,
     ) -> Result<(), EncodeFailed> {
-        self.sink.put(&event_head_bytes(event, head))?;
+        self.sink.put_array(&event_head_bytes(event, head))?;
         if let Some(cost) = event.cost_usd {
             self.sink.put(&cost.to_le_bytes())?;
         }
@@ -156,16 +156,26 @@ impl Encoder<'_, '_> {
                 })
             })?;
         }
-        for name in [event.agent, event.action] {
-            match name.len() <= cap && self.sanitizer.is_plain_name(name) {
-                true => self.sink.put_string(name)?,
-                false => self.write_name(|encoder| encoder.write_text(name, cap))?,
-            }
-        }
+        self.write_label(event.agent, cap)?;
+        self.write_label(event.action, cap)?;
         if head.marks_content {
             self.write_content_names(event.content)?;
         }
         Ok(())
+    }
+
+    /// Writes the agent or the action.
+    #[inline(always)]
+    fn write_label(&mut self, name: &str, cap: usize) -> Result<(), EncodeFailed> {
+        match name.len() <= cap && self.sanitizer.is_plain_name(name) {
+            true => self.sink.put_string(name),
+            false => self.write_label_to_read(name, cap),
+        }
+    }
+
+    #[inline(never)]
+    fn write_label_to_read(&mut self, name: &str, cap: usize) -> Result<(), EncodeFailed> {
+        self.write_name(|encoder| encoder.write_text(name, cap))
     }
 
     /// Writes the names of content as the data has them: redacted. That is counted where they are members.
@@ -204,19 +214,29 @@ impl Encoder<'_, '_> {
     ) -> Result<(), EncodeFailed> {
         let (start, outcome) = (self.sink.chain.mark(), self.outcome);
         let head_counts = self.counts.saved();
+        let mut written = self.try_event_payloads(event, rules, false);
         let mut is_last = false;
-        loop {
-            match self.try_event_payloads(event, rules, is_last) {
-                Err(_) if self.sink.stop == Some(EncodeStop::Limit) && !is_last => {}
-                ended => return ended,
-            }
+        while written.is_err() && self.sink.stop == Some(EncodeStop::Limit) && !is_last {
             self.sink.chain.rewind(start);
             self.sink.stop = None;
             self.counts.restore(head_counts.clone());
             self.outcome = outcome;
             is_last = self.cap == CAP_BYTES_MIN;
             self.cap = self.next_string_cap();
+            written = self.try_cut_payloads(event, rules, is_last);
         }
+        written
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn try_cut_payloads(
+        &mut self,
+        event: &AuditEvent<'_>,
+        rules: EncodeRules<'_>,
+        fitting: bool,
+    ) -> Result<(), EncodeFailed> {
+        self.try_event_payloads(event, rules, fitting)
     }
 
     /// Returns how many bytes are kept of each string in the next attempt.
@@ -322,6 +342,7 @@ impl Encoder<'_, '_> {
 
     /// Writes error and data once. If `fitting`, a payload that is still too long becomes a
     /// placeholder.
+    #[inline(always)]
     fn try_event_payloads(
         &mut self,
         event: &AuditEvent<'_>,
@@ -345,6 +366,7 @@ impl Encoder<'_, '_> {
         })
     }
 
+    #[inline(never)]
     fn write_event_error(
         &mut self,
         detail: &ErrorDetail<'_>,
@@ -383,6 +405,7 @@ impl Encoder<'_, '_> {
 
     /// Writes one payload. If `fitting` and the payload does not leave `room` for what follows, it
     /// becomes a placeholder.
+    #[inline(always)]
     fn write_fitted_payload(
         &mut self,
         fitting: bool,
@@ -390,9 +413,21 @@ impl Encoder<'_, '_> {
         tag: u8,
         payload: &dyn Payload,
     ) -> Result<(), EncodeFailed> {
-        if !fitting {
-            return self.write_payload(tag, payload);
+        match fitting {
+            true => self.write_payload_into(room, tag, payload),
+            false => self.write_payload(tag, payload),
         }
+    }
+
+    /// Writes one payload. If it does not leave `room`, it becomes a placeholder.
+    #[cold]
+    #[inline(never)]
+    fn write_payload_into(
+        &mut self,
+        room: usize,
+        tag: u8,
+        payload: &dyn Payload,
+    ) -> Result<(), EncodeFailed> {
         let (start, before) = (self.sink.chain.mark(), self.sink.chain.len());
         let counts = self.counts.saved();
         let written = self.write_payload(tag, payload);
@@ -408,6 +443,7 @@ impl Encoder<'_, '_> {
     }
 }
 
+#[inline]
 fn event_head_bytes(event: &AuditEvent<'_>, head: &EventHead) -> [u8; HEAD_BYTES] {
     let flags = [
         (flag::PARENT, head.parent_span_id.is_some()),
