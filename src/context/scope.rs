@@ -24,20 +24,22 @@ impl TraceContext {
     ///
     /// Returns `None` outside of any context, and while the thread's local storage is torn down.
     pub fn current() -> Option<Self> {
-        Self::from_innermost_scope(Self::clone)
-    }
-
-    fn from_innermost_scope(look: impl FnOnce(&Self) -> Self) -> Option<Self> {
-        let innermost = |entered: &RefCell<Vec<EnteredContext>>| {
-            entered.borrow().last().map(|entered| look(&entered.context))
-        };
-        ENTERED.try_with(innermost).ok().flatten()
+        Self::look_at_current(Self::clone)
     }
 
     /// Returns a span below the current one, or the root of what this process does.
     #[cfg(any(feature = "macros", feature = "rmcp"))]
     pub(crate) fn new_span_below_current() -> Self {
-        Self::from_innermost_scope(Self::new_span).unwrap_or_else(Self::new_root)
+        Self::look_at_current(Self::new_span).unwrap_or_else(Self::new_root)
+    }
+
+    /// Runs `look` on the current context, if there is one, without a copy of it. `look` must not enter or leave one.
+    #[inline]
+    pub(crate) fn look_at_current<R>(look: impl FnOnce(&Self) -> R) -> Option<R> {
+        let innermost = |entered: &RefCell<Vec<EnteredContext>>| {
+            entered.borrow().last().map(|entered| look(&entered.context))
+        };
+        ENTERED.try_with(innermost).ok().flatten()
     }
 
     /// Runs `f` on the current context.

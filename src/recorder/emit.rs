@@ -15,25 +15,42 @@ use crate::sync::pause;
 use crate::writer::Shared;
 
 impl Shared {
+    #[inline]
     pub(crate) fn emit(&self, event: &AuditEvent<'_>, on_full: OnFull) {
-        if !self.settings.enabled {
-            return;
+        if self.settings.enabled {
+            self.emit_enabled(event, on_full);
         }
-        match event.ids {
+    }
+
+    fn emit_enabled(&self, event: &AuditEvent<'_>, on_full: OnFull) {
+        let head = match event.ids {
             IdSource::Exactly(context) | IdSource::Within(context) => {
-                self.emit_in_context(event, context, on_full)
+                return self.emit_in_context(event, context, on_full);
             }
-            IdSource::Current => TraceContext::with_current(|context| match context {
-                Some(context) => self.emit_in_context(event, context, on_full),
-                None => {
-                    let root = TraceContext::new_root();
-                    // Nobody else knows the id of a new trace.
-                    let has_others = root.parent_span_id().is_some();
-                    let head = EventHead { has_others, ..self.head_of_context(&root) };
-                    self.emit_with_head(event, &root, head, on_full);
-                }
+            // The context is not copied if all that is needed of it is in the head.
+            IdSource::Current => TraceContext::look_at_current(|context| {
+                (!context.has_identity()).then(|| self.head_in_context(event, context))
             }),
+        };
+        match head.flatten() {
+            Some(head) => self.emit_with_head(event, head, on_full),
+            None => self.emit_with_identity(event, on_full),
         }
+    }
+
+    /// Emits an event of a context that has an identity, or of none.
+    #[inline(never)]
+    fn emit_with_identity(&self, event: &AuditEvent<'_>, on_full: OnFull) {
+        TraceContext::with_current(|context| match context {
+            Some(context) => self.emit_in_context(event, context, on_full),
+            None => {
+                let root = TraceContext::new_root();
+                let mut head = self.head_of_context(event, &root, root.span_id());
+                // Nobody else knows the id of a new trace.
+                head.has_others = root.parent_span_id().is_some();
+                self.emit_with_head(event, head, on_full);
+            }
+        })
     }
 
     fn emit_in_context(&self, event: &AuditEvent<'_>, context: &TraceContext, on_full: OnFull) {
@@ -45,33 +62,16 @@ impl Shared {
             }
             false => event,
         };
-        let is_own = matches!(event.ids, IdSource::Exactly(_)) || event.event_type.shares_span();
-        let mut head = self.head_of_context(context);
-        if !is_own {
-            (head.span_id, head.parent_span_id) =
-                (context.child_span_id(), Some(context.span_id()));
-        }
-        self.emit_with_head(event, context, head, on_full);
+        self.emit_with_head(event, self.head_in_context(event, context), on_full);
     }
 
-    /// Counts an event, samples it, encodes it and pushes it.
-    fn emit_with_head(
-        &self,
-        event: &AuditEvent<'_>,
-        context: &TraceContext,
-        mut head: EventHead,
-        on_full: OnFull,
-    ) {
+    /// Counts an event, encodes it and pushes it, as sampling has decided.
+    fn emit_with_head(&self, event: &AuditEvent<'_>, mut head: EventHead, on_full: OnFull) {
         let number = shard_of_thread();
         let shard = self.counts.shard_at(number);
         shard.emitted(1);
         self.metrics.observe_in(event, number);
-        let sampling = &self.settings.sampling;
-        let kept = match sampling.decide(event.status, event.latency_ms, context, head.span_id) {
-            Kept::Failed if event.event_type.is_judgement() => Kept::Judgement,
-            kept => kept,
-        };
-        let ring = match kept {
+        let ring = match head.kept {
             Kept::Failed if !head.has_others || !self.settings.holds_left_out() => {
                 return shard.sampled_out();
             }
@@ -80,18 +80,15 @@ impl Shared {
             _ => &self.rings.secondary,
         };
         // An event that is held took more looks until here. If its ring is closed, the push finds out.
-        if kept != Kept::Failed {
-            if ring.is_closed() {
-                return shard.rejected(1);
-            }
-            head.kept = kept;
+        if head.kept != Kept::Failed && ring.is_closed() {
+            return shard.rejected(1);
         }
         // An event that fails makes its trace fail.
         head.marks_content = self.settings.holds_content()
             && !event.status.is_failure()
             && (!event.content.is_empty() || self.keeps_snapshot(event));
         head.timestamp = event.timestamp.unwrap_or_else(monotonic_unix_micros);
-        if !self.push_event(ring, event, &head, on_full) {
+        if !self.push_event(ring, event, &head, on_full, shard) {
             // There is no memory at all, or the ring was closed meanwhile.
             match head.kept {
                 _ if ring.is_closed() => shard.rejected(1),
@@ -108,41 +105,86 @@ impl Shared {
         self.settings.include_snapshots && event.error.as_ref().is_some_and(has_one)
     }
 
-    /// Returns the head of an event in the span of `context`, as if it were held. The time comes later.
-    fn head_of_context(&self, context: &TraceContext) -> EventHead {
+    /// Returns the head of an event in `context`: in its span, or in a new one below it. The time comes later.
+    #[inline]
+    fn head_in_context(&self, event: &AuditEvent<'_>, context: &TraceContext) -> EventHead {
+        if matches!(event.ids, IdSource::Exactly(_)) || event.event_type.shares_span() {
+            return self.head_of_context(event, context, context.span_id());
+        }
+        let mut head = self.head_of_context(event, context, context.child_span_id());
+        head.parent_span_id = Some(context.span_id());
+        head
+    }
+
+    /// Returns the head of an event in the span `span_id` of the trace of `context`, with what sampling decides.
+    #[inline]
+    fn head_of_context(
+        &self,
+        event: &AuditEvent<'_>,
+        context: &TraceContext,
+        span_id: u64,
+    ) -> EventHead {
+        let sampling = &self.settings.sampling;
+        let kept = match sampling.decide(event.status, event.latency_ms, context, span_id) {
+            Kept::Failed if event.event_type.is_judgement() => Kept::Judgement,
+            kept => kept,
+        };
         EventHead {
             trace_id: context.trace_id(),
-            span_id: context.span_id(),
+            span_id,
             parent_span_id: context.parent_span_id(),
             timestamp: 0,
-            kept: Kept::Failed,
+            kept,
             has_others: true,
             marks_content: false,
         }
     }
 
     /// Returns `false` if there was no room, not even for the event without its payload.
+    #[inline]
     fn push_event(
         &self,
         ring: &Arc<Ring>,
         event: &AuditEvent<'_>,
         head: &EventHead,
         on_full: OnFull,
+        shard: &CounterShard,
     ) -> bool {
         let mut redactions = Redactions::default();
-        let Some((chain, outcome)) =
-            self.encode_into_chain(ring, event, head, on_full, &mut redactions)
-        else {
-            return false;
-        };
+        if let Some(mut chain) = ring.begin_chain(self.event_bytes_max(ring), on_full)
+            && let Ok(outcome) =
+                encode::encode_event(event, head, &mut chain, self.encode_rules(), &mut redactions)
+        {
+            self.push_chain(ring, chain, on_full, shard, || {
+                count_encoding_losses(shard, outcome, &redactions);
+            });
+            return true;
+        }
+        let again = self.encode_again(ring, event, head, on_full, &mut redactions);
+        let Some((chain, outcome)) = again else { return false };
+        self.push_chain(ring, chain, on_full, shard, || {
+            count_encoding_losses(shard, outcome, &redactions);
+        });
+        true
+    }
+
+    /// Pushes an event, and counts with `count` what it lost while it was encoded.
+    #[inline]
+    fn push_chain(
+        &self,
+        ring: &Ring,
+        chain: Chain<'_>,
+        on_full: OnFull,
+        shard: &CounterShard,
+        count: impl FnOnce(),
+    ) {
         let turn = (on_full == OnFull::Wait).then(|| ring.wait_for_turn());
         let pushed = ring.push(chain);
         drop(turn);
-        let shard = self.counts.shard();
         match pushed {
             Pushed::Stored { wake } => {
                 pause("stored");
-                count_encoding_losses(shard, outcome, &redactions);
+                count();
                 if wake {
                     pause("waking");
                     self.control.wake();
@@ -150,12 +192,13 @@ impl Shared {
             }
             Pushed::Closed => shard.rejected(1),
         }
-        true
     }
 
-    /// Encodes the event into a chain. If there is no memory for all of it, the chain has only its
-    /// head.
-    fn encode_into_chain<'r>(
+    /// Encodes an event for which there was no memory. If there still is none for all of it, the chain has
+    /// only its head.
+    #[cold]
+    #[inline(never)]
+    fn encode_again<'r>(
         &self,
         ring: &'r Arc<Ring>,
         event: &AuditEvent<'_>,
@@ -166,30 +209,40 @@ impl Shared {
         /// Waiting emits may hold memory that the others need. Each returns all of its memory and
         /// tries again, at most this many times.
         const TRIES_MAX: u32 = 64;
-        let limit = self.settings.max_event_bytes.min(ring.event_bytes_max());
-        let rules = EncodeRules {
-            sanitizer: &self.sanitizer,
-            user_names: &self.user_names,
-            include_snapshots: self.settings.include_snapshots,
-        };
-        for _ in 0..if on_full == OnFull::Wait { TRIES_MAX } else { 1 } {
-            if let Some(mut chain) = ring.begin_chain(limit, on_full) {
-                let encoded = encode::encode_event(event, head, &mut chain, rules, redactions);
-                if let Ok(outcome) = encoded {
-                    return Some((chain, outcome));
-                }
-            }
-            if on_full == OnFull::Wait && !ring.wait_for_room() {
+        let (limit, rules) = (self.event_bytes_max(ring), self.encode_rules());
+        for _ in 0..if on_full == OnFull::Wait { TRIES_MAX } else { 0 } {
+            if !ring.wait_for_room() {
                 return None;
+            }
+            if let Some(mut chain) = ring.begin_chain(limit, on_full)
+                && let Ok(outcome) =
+                    encode::encode_event(event, head, &mut chain, rules, redactions)
+            {
+                return Some((chain, outcome));
             }
         }
         let mut chain = ring.begin_chain(limit, on_full)?;
         let outcome = encode::encode_event_head(event, head, &mut chain, rules, redactions);
         outcome.ok().map(|outcome| (chain, outcome))
     }
+
+    #[inline]
+    fn event_bytes_max(&self, ring: &Ring) -> usize {
+        self.settings.max_event_bytes.min(ring.event_bytes_max())
+    }
+
+    #[inline]
+    fn encode_rules(&self) -> EncodeRules<'_> {
+        EncodeRules {
+            sanitizer: &self.sanitizer,
+            user_names: &self.user_names,
+            include_snapshots: self.settings.include_snapshots,
+        }
+    }
 }
 
 /// Counts what an event lost while it was encoded.
+#[inline]
 fn count_encoding_losses(shard: &CounterShard, outcome: EncodeOutcome, redactions: &Redactions) {
     if outcome.unserializable {
         shard.unserializable();
