@@ -8,7 +8,7 @@ use serde::ser::{
     SerializeTupleStruct, SerializeTupleVariant,
 };
 
-use super::field_names::FieldName;
+use super::field_names;
 use super::keyed::KeyText;
 use super::private_forms::PrivateForm;
 use super::serializer::{Encoder, Payload};
@@ -187,15 +187,12 @@ impl<'e, 'c, 'r> Compound<'e, 'c, 'r> {
     /// Writes the name of a field as the thread remembers it, or remembers it now. Returns whether it was
     /// written.
     fn recall_name(&mut self, name: &'static str) -> bool {
-        let Some(field) = FieldName::recall(name) else {
-            FieldName::remember(self.encoder.sanitizer, name);
+        let Some(facts) = field_names::write_recalled(self.encoder.sink.chain, name) else {
+            field_names::remember(self.encoder.sanitizer, name);
             return false;
         };
-        if !self.encoder.sink.chain.put_padded(&field.bytes, field.length) {
-            return false;
-        }
-        self.frame.enter_plain_member(name, field.class, &mut self.encoder.slot);
-        self.encoder.is_user = field.may_be_noted && self.encoder.note_member(name);
+        self.frame.enter_plain_member(name, facts.class, &mut self.encoder.slot);
+        self.encoder.is_user = facts.may_be_noted && self.encoder.note_member(name);
         true
     }
 

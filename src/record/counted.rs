@@ -87,12 +87,18 @@ impl Encoder<'_, '_> {
         self.is_in_data && self.depth == 1 && self.seen.note_member(name)
     }
 
-    /// Returns the slot of `data`.
+    /// Sets the slot to that of `data`. Without options it is the outermost one.
     #[inline]
-    pub(super) fn data_slot(&self) -> Slot {
-        match self.sanitizer.has_rules_alone() {
-            true => Slot::default(),
-            false => Slot::at(self.sanitizer.enter(self.sanitizer.root(), "data")),
+    pub(super) fn enter_data(&mut self) {
+        self.slot = Slot::default();
+        if !self.sanitizer.has_rules_alone() {
+            self.slot = self.data_slot();
         }
+    }
+
+    /// Returns the slot of `data`.
+    #[inline(never)]
+    pub(super) fn data_slot(&self) -> Slot {
+        Slot::at(self.sanitizer.enter(self.sanitizer.root(), "data"))
     }
 }

@@ -358,7 +358,8 @@ impl Encoder<'_, '_> {
         self.write_event_data(event, |encoder| {
             let Some(data) = event.data else { return Ok(()) };
             encoder.root_end = if fitting { 15 * sixteenth } else { usize::MAX };
-            (encoder.slot, encoder.is_in_data) = (encoder.data_slot(), true);
+            encoder.enter_data();
+            encoder.is_in_data = true;
             let room = if event.has_members { COUNTED_BYTES } else { 0 };
             let written = encoder.write_fitted_payload(fitting, room, PAYLOAD, data);
             encoder.is_in_data = false;

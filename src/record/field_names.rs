@@ -7,18 +7,23 @@ use std::cell::Cell;
 
 use super::counted::SeenMembers;
 use super::{Ends, STR};
-use crate::ring::PADDED_BYTES;
+use crate::ring::{Chain, PADDED_BYTES};
 use crate::sanitize::{KeyClass, Sanitizer};
 
-/// The name of a field that is plainly written as it is.
-#[derive(Clone, Copy)]
-pub(super) struct FieldName {
+/// The name of a field that is plainly written as it is. Its parts are cells, so that a look copies no others.
+struct FieldName {
     /// [`STR`], the length of the name, and the name.
-    pub(super) bytes: [u8; PADDED_BYTES],
+    bytes: Cell<[u8; PADDED_BYTES]>,
     /// How many of these bytes count.
-    pub(super) length: usize,
+    length: Cell<usize>,
     /// Those of the name.
-    ends: Ends,
+    ends: Cell<Ends>,
+    facts: Cell<NameFacts>,
+}
+
+/// What is known of a name.
+#[derive(Clone, Copy)]
+pub(super) struct NameFacts {
     /// What the name says about the value.
     pub(super) class: KeyClass,
     /// Whether it is one of the members that events have beside their payloads.
@@ -30,64 +35,62 @@ const COUNT: usize = 64;
 /// The bytes before the name.
 const HEAD_BYTES: usize = 2;
 
-type FieldNames = [Cell<FieldName>; COUNT];
-
 thread_local! {
-    static NAMES: FieldNames = const { [const { Cell::new(FieldName::EMPTY) }; COUNT] };
+    static NAMES: [FieldName; COUNT] = const { [const { FieldName::empty() }; COUNT] };
+}
+
+/// Writes a name as the thread remembers it, and returns what it says. Returns `None` if nothing was written: the name is
+/// not remembered, or the block has too little room.
+#[inline(always)]
+pub(super) fn write_recalled(chain: &mut Chain<'_>, name: &'static str) -> Option<NameFacts> {
+    let write = |names: &[FieldName; COUNT]| {
+        let field = &names[place(name)];
+        let length = field.length.get();
+        let is_it = length == HEAD_BYTES + name.len()
+            && field.ends.get() == Ends::of(name)
+            && (name.len() <= Ends::BYTES || field.has_bytes(name));
+        (is_it && chain.put_padded(&field.bytes.get(), length)).then(|| field.facts.get())
+    };
+    NAMES.try_with(write).ok()?
+}
+
+/// Remembers a name if it is short, and no rule changes it. `sanitizer` has no options.
+#[cold]
+#[inline(never)]
+pub(super) fn remember(sanitizer: &Sanitizer, name: &'static str) {
+    let mut bytes = [STR; PADDED_BYTES];
+    let length = HEAD_BYTES + name.len();
+    let Some(written) = bytes.get_mut(HEAD_BYTES..length) else { return };
+    written.copy_from_slice(name.as_bytes());
+    bytes[1] = name.len() as u8;
+    let Some(class) = sanitizer.plain_key_class(name) else { return };
+    let may_be_noted = SeenMembers::bit(name) != 0;
+    // At the end of a thread nothing is remembered.
+    let _ended = NAMES.try_with(|names| {
+        let field = &names[place(name)];
+        field.bytes.set(bytes);
+        field.length.set(length);
+        field.ends.set(Ends::of(name));
+        field.facts.set(NameFacts { class, may_be_noted });
+    });
 }
 
 impl FieldName {
-    /// The empty name, which says nothing.
-    const EMPTY: Self = {
-        let mut bytes = [0; PADDED_BYTES];
-        bytes[0] = STR;
+    /// The place of no name: none has this length.
+    const fn empty() -> Self {
         Self {
-            bytes,
-            length: HEAD_BYTES,
-            ends: Ends::EMPTY,
-            class: KeyClass::Plain,
-            may_be_noted: false,
+            bytes: Cell::new([0; PADDED_BYTES]),
+            length: Cell::new(0),
+            ends: Cell::new(Ends::EMPTY),
+            facts: Cell::new(NameFacts { class: KeyClass::Plain, may_be_noted: false }),
         }
-    };
-
-    /// Returns what the thread remembers of a name.
-    #[inline(always)]
-    pub(super) fn recall(name: &'static str) -> Option<Self> {
-        let recall = |names: &FieldNames| {
-            let there = &names[place(name)];
-            let field = there.get();
-            let is_it = field.length == HEAD_BYTES + name.len()
-                && field.ends == Ends::of(name)
-                && (name.len() <= Ends::BYTES || has_bytes(there, name));
-            is_it.then_some(field)
-        };
-        NAMES.try_with(recall).ok()?
     }
 
-    /// Remembers a name if it is short, and no rule changes it. `sanitizer` has no options.
-    #[cold]
+    /// Compares all bytes with those of a name of the same length.
     #[inline(never)]
-    pub(super) fn remember(sanitizer: &Sanitizer, name: &'static str) {
-        let length = HEAD_BYTES + name.len();
-        if length > PADDED_BYTES {
-            return;
-        }
-        let Some(class) = sanitizer.plain_key_class(name) else { return };
-        let may_be_noted = SeenMembers::bit(name) != 0;
-        let mut field = Self { length, ends: Ends::of(name), class, may_be_noted, ..Self::EMPTY };
-        let Some(written) = field.bytes.get_mut(HEAD_BYTES..length) else { return };
-        written.copy_from_slice(name.as_bytes());
-        field.bytes[1] = name.len() as u8;
-        // At the end of a thread nothing is remembered.
-        let _ended = NAMES.try_with(|names| names[place(name)].set(field));
+    fn has_bytes(&self, name: &str) -> bool {
+        self.bytes.get().get(HEAD_BYTES..HEAD_BYTES + name.len()) == Some(name.as_bytes())
     }
-}
-
-/// Compares all bytes of a name with those of a field of the same length. A function of its own, because the field is
-/// copied to the stack for it.
-#[inline(never)]
-fn has_bytes(field: &Cell<FieldName>, name: &str) -> bool {
-    field.get().bytes.get(HEAD_BYTES..HEAD_BYTES + name.len()) == Some(name.as_bytes())
 }
 
 /// Returns the place of a name in the table.
