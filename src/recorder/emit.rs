@@ -23,16 +23,17 @@ impl Shared {
     }
 
     fn emit_enabled(&self, event: &AuditEvent<'_>, on_full: OnFull) {
-        let head = match event.ids {
-            IdSource::Exactly(context) | IdSource::Within(context) => {
-                return self.emit_in_context(event, context, on_full);
+        if let IdSource::Exactly(context) | IdSource::Within(context) = event.ids {
+            return self.emit_in_context(event, context, on_full);
+        }
+        // The context is not copied if all that is needed of it is in the head.
+        let mut head = None;
+        TraceContext::look_at_current(|context| {
+            if !context.has_identity() {
+                head = Some(self.head_in_context(event, context));
             }
-            // The context is not copied if all that is needed of it is in the head.
-            IdSource::Current => TraceContext::look_at_current(|context| {
-                (!context.has_identity()).then(|| self.head_in_context(event, context))
-            }),
-        };
-        match head.flatten() {
+        });
+        match head {
             Some(head) => self.emit_with_head(event, head, on_full),
             None => self.emit_with_identity(event, on_full),
         }
@@ -106,7 +107,7 @@ impl Shared {
     }
 
     /// Returns the head of an event in `context`: in its span, or in a new one below it. The time comes later.
-    #[inline]
+    #[inline(always)]
     fn head_in_context(&self, event: &AuditEvent<'_>, context: &TraceContext) -> EventHead {
         if matches!(event.ids, IdSource::Exactly(_)) || event.event_type.shares_span() {
             return self.head_of_context(event, context, context.span_id());
@@ -117,7 +118,7 @@ impl Shared {
     }
 
     /// Returns the head of an event in the span `span_id` of the trace of `context`, with what sampling decides.
-    #[inline]
+    #[inline(always)]
     fn head_of_context(
         &self,
         event: &AuditEvent<'_>,

@@ -128,7 +128,7 @@ impl Ring {
 
     /// Makes a chain for one event of at most `limit` bytes. Returns `None` if more callers are in the
     /// middle of an emit than there are buffers.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn begin_chain(
         self: &Arc<Self>,
         limit: usize,
