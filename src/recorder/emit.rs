@@ -170,7 +170,7 @@ impl Shared {
     }
 
     /// Pushes an event, and counts with `count` what it lost while it was encoded.
-    #[inline]
+    #[inline(always)]
     fn push_chain(
         &self,
         ring: &Ring,

@@ -126,6 +126,14 @@ impl Arena {
         unsafe { self.memory.as_ptr().add(offset).cast() }
     }
 
+    /// Returns the first byte of a block, and the one at which it or `limit` ends.
+    #[inline]
+    fn block_within(&self, index: u32, limit: usize) -> (*mut u8, *mut u8) {
+        let start = self.block(index);
+        // SAFETY: it is at most the block's length.
+        (start, unsafe { start.add(BLOCK_BYTES.min(limit)) })
+    }
+
     /// Prefetches the first lines of a chain's first block, which another core may have written. The next event is
     /// written into it, or read from it.
     #[inline]
@@ -289,36 +297,23 @@ impl<'r> Chain<'r> {
             (NONE, _) => ring.arena.blocks.pop().unwrap_or(NONE),
             (first, _) => first,
         };
-        let mut chain = Self {
-            ring,
-            buffer,
-            first,
-            block: NONE,
-            start: null_mut(),
-            at: null_mut(),
-            end: null_mut(),
-            before: 0,
-            limit: limit.min(u32::MAX as usize),
-            evictions: 0,
-            on_full,
+        let limit = limit.min(u32::MAX as usize);
+        let (start, end) = match first {
+            NONE => (null_mut(), null_mut()),
+            block => ring.arena.block_within(block, limit),
         };
-        if first != NONE {
-            chain.begin_block(first, 0, 0);
-        }
-        chain
+        let (block, at, before, evictions) = (first, start, 0, 0);
+        Self { ring, buffer, first, block, start, at, end, before, limit, evictions, on_full }
     }
 
     /// Goes on in a block after its first `used` bytes. `before` counts the bytes in the blocks before it.
     #[inline]
     fn begin_block(&mut self, block: u32, before: usize, used: usize) {
         (self.block, self.before) = (block, before);
-        self.start = self.ring.arena.block(block);
-        let end = BLOCK_BYTES.min(self.limit - before);
-        assert!(used <= end);
-        // SAFETY: both are at most the block's length.
-        unsafe {
-            (self.at, self.end) = (self.start.add(used), self.start.add(end));
-        }
+        (self.start, self.end) = self.ring.arena.block_within(block, self.limit - before);
+        assert!(used <= self.end.addr() - self.start.addr());
+        // SAFETY: it is at most the block's length.
+        self.at = unsafe { self.start.add(used) };
     }
 
     /// Returns how many bytes fit into the block.
@@ -480,6 +475,7 @@ impl<'r> Chain<'r> {
     }
 
     /// Ends the writing and returns the buffer, ready to be published.
+    #[inline(always)]
     pub(super) fn finish(self) -> u32 {
         let buffer = self.store_in_buffer();
         std::mem::forget(self);
@@ -487,6 +483,7 @@ impl<'r> Chain<'r> {
     }
 
     /// Stores in the buffer which blocks it has.
+    #[inline(always)]
     fn store_in_buffer(&self) -> u32 {
         // The limit fits 32 bits.
         self.ring.slots.chain_of_buffer(self.buffer).set(self.first, self.block, self.len() as u32);

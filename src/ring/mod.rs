@@ -138,7 +138,8 @@ impl Ring {
         Some(Chain::new(self, buffer, limit, on_full))
     }
 
-    /// Publishes the event. Never waits.
+    /// Publishes the event. Never waits. Inlined, so that the chain is not copied.
+    #[inline(always)]
     pub(crate) fn push(&self, chain: Chain<'_>) -> Pushed {
         let has_evicted = chain.has_evicted();
         let buffer = chain.finish();
