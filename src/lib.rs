@@ -169,7 +169,7 @@ pub use record::event::{AuditEvent, ErrorDetail, EventType, Status, is_event_typ
 pub use recorder::close_on_signals;
 pub use recorder::{
     AuditLogger, Guard, calculate_cost, captures_content, count, emit, emit_wait, environment,
-    flush, flush_durable, init, init_with,
+    flush, flush_durable, init, init_with, is_enabled,
 };
 pub use sampler::SamplingPolicy;
 pub use sanitize::{ProtectedValue, Sanitizer, protect_environment, protect_value};

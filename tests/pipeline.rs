@@ -306,6 +306,7 @@ fn a_switched_off_logger_does_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let logs = folder.path().join("logs");
     let audit = logger(&logs).enabled(false).build().unwrap();
+    assert!(!audit.is_enabled());
     audit.emit(&AuditEvent::new(EventType::CacheHit, "a", "b"));
     audit.flush(DEADLINE).unwrap();
     audit.shutdown(DEADLINE).unwrap();

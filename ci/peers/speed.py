@@ -60,7 +60,8 @@ def instructions():
     yield "held, next to a kept one of 256 B, instructions", "as many", f"{held:,.0f} / {kept:,.0f}"
     yield "the mix at the default rates: 28 % kept, 72 % held", "", f"{0.28 * kept + 0.72 * held:,.0f}"
     yield "sampled out, instructions", "120", f"{count['emit, 256 B, sampled out']:,.0f}"
-    yield "disabled, instructions", "6", f"{count['emit, 256 B, disabled']:,.0f}"
+    disabled = [f"{count[f'emit, 256 B, disabled{asked}']:,.0f}" for asked in ["", ", asked first"]]
+    yield "disabled / if the caller asks `is_enabled` first, instructions", "6", " / ".join(disabled)
 
 
 def loggers():

@@ -261,6 +261,13 @@ pub fn calculate_cost(model: &str, usage: impl Into<Usage>) -> Option<Usd> {
     Outlet::default().cost_with_provider("", &[model], usage.into())
 }
 
+/// Reports whether the recorder that [`emit`] uses records events.
+///
+/// Before `init` it returns `false`. See [`AuditLogger::is_enabled`].
+pub fn is_enabled() -> bool {
+    peek_current_logger(AuditLogger::is_enabled).unwrap_or(false)
+}
+
 /// Reports whether events of the recorder that [`emit`] uses may contain prompts, completions,
 /// arguments and results.
 ///

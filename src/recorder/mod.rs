@@ -38,7 +38,7 @@ use crate::writer::{self, Platform, Shared};
 pub use global::close_on_signals;
 pub use global::{
     Guard, calculate_cost, captures_content, count, emit, emit_wait, flush, flush_durable, init,
-    init_with,
+    init_with, is_enabled,
 };
 pub(crate) use global::{peek_current_logger, start_thread_capture, stop_thread_capture};
 use handle::LoggerHandle;
@@ -359,6 +359,14 @@ impl AuditLogger {
     /// Returns the policy that decides which events are kept.
     pub fn sampling(&self) -> SamplingPolicy {
         self.0.settings().sampling
+    }
+
+    /// Reports whether events are recorded; see [`Builder::enabled`].
+    ///
+    /// If not, [`emit`](Self::emit) does nothing, but its caller makes the event. Ask first if that costs much.
+    #[inline]
+    pub fn is_enabled(&self) -> bool {
+        self.0.settings().enabled
     }
 
     /// Reports whether layers and helpers record prompts, completions, arguments and results; see

@@ -32,7 +32,7 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(60);
 /// A name, as in the stored figures, and a function that returns how often it did the work.
 type Work = (&'static str, fn() -> u64);
 
-const WORKS: [Work; 21] = [
+const WORKS: [Work; 22] = [
     ("emit, no text", || emits(debug(), 0, "written")),
     ("emit, 16 B of text", || emits(debug(), 16, "written")),
     ("emit, 256 B of text", || emits(debug(), 256, "written")),
@@ -41,7 +41,8 @@ const WORKS: [Work; 21] = [
     ("emit, 256 B, kept by a draw", || emits(builder().sampling(SPANS), 256, "written")),
     ("emit, 256 B, held", || emits(builder().sampling(NOTHING), 256, "sampled_out")),
     ("emit, 256 B, sampled out", || emits(sampled(), 256, "sampled_out")),
-    ("emit, 256 B, disabled", disabled_emits),
+    ("emit, 256 B, disabled", || disabled(emit)),
+    ("emit, 256 B, disabled, asked first", || disabled(emit_if_enabled)),
     ("emit, a model call", emits_calls),
     ("count an event", || counts(&tool_call())),
     ("count a model call", || counts(&model_call(&usage()))),
@@ -220,7 +221,15 @@ fn counts(event: &AuditEvent<'_>) -> u64 {
     count(|| collector.observe(black_box(event)))
 }
 
-fn disabled_emits() -> u64 {
+/// Emits as a caller does who asks before making an event.
+fn emit_if_enabled(logger: &AuditLogger, text: &str) {
+    // The answer is not kept from call to call.
+    if black_box(logger).is_enabled() {
+        emit(logger, text);
+    }
+}
+
+fn disabled(emit: impl Fn(&AuditLogger, &str)) -> u64 {
     let logger = builder().enabled(false).build().expect("the settings are valid");
     let text = clean_text(256);
     let _scope = span().enter();

@@ -22,6 +22,7 @@ fn process() {
     let _: fn(Duration) -> Result<Flushed, Error> = llm_audit::flush;
     let _: fn(Duration) -> Result<Flushed, Error> = llm_audit::flush_durable;
     let _: fn() -> bool = llm_audit::captures_content;
+    let _: fn() -> bool = llm_audit::is_enabled;
     let _: fn(&LlmCall<'_>) -> Option<Usd> = llm_audit::record_llm_call;
     let _: fn(&Evaluation<'_>) = llm_audit::record_evaluation;
     let _: fn(&Feedback<'_>) = llm_audit::record_feedback;
@@ -48,6 +49,7 @@ fn audit_logger() {
     let _: fn(&AuditLogger) -> &str = AuditLogger::instance;
     let _: fn(&AuditLogger) -> SamplingPolicy = AuditLogger::sampling;
     let _: fn(&AuditLogger) -> bool = AuditLogger::captures_content;
+    let _: fn(&AuditLogger) -> bool = AuditLogger::is_enabled;
     let _: fn(&AuditLogger) -> CaptureContent = AuditLogger::capture_content;
     let _: fn(&AuditLogger) -> BTreeMap<String, u64> = AuditLogger::unpriced;
     let _: fn(&AuditLogger) -> BTreeMap<String, u64> = AuditLogger::unmetered;
