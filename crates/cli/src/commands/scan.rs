@@ -203,7 +203,11 @@ impl Scan {
                 is_end = match is_end {
                     Ok(false) if !threads.is_full() => {
                         let chunk = chunks.next_chunk();
-                        chunk.map(|chunk| chunk.map(|chunk| threads.give(chunk)).is_none())
+                        let give = |chunk: Vec<u8>| match chunk.is_empty() {
+                            true => {}
+                            false => threads.give(chunk),
+                        };
+                        chunk.map(|chunk| chunk.map(give).is_none())
                     }
                     is_end => {
                         if let Some((chunk, counted)) = threads.take() {

@@ -443,9 +443,12 @@ mod tests {
                 let text = "x".repeat(at) + sign + &"y".repeat(length - at);
                 assert_eq!(parses(&format!("[\"{text}\",\"\"]")), sign != "\u{1}", "{text:?}");
             }
-            let text = "x".repeat(length);
-            let mut parser = JsonParser::new(&text);
-            assert!(parser.next_token().is_err() && plain_length(text.as_bytes()) + 8 > length);
+            for (at, sign) in (0..length).flat_map(|at| ['"', '\\', '\u{1}'].map(|sign| (at, sign)))
+            {
+                let text = format!("{}{sign}{}", "x".repeat(at), "y".repeat(length - at));
+                let plain = plain_length(text.as_bytes());
+                assert!(plain == at || plain < at && at + 8 > text.len(), "{plain}: {text:?}");
+            }
         }
     }
 

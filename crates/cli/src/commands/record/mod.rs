@@ -17,7 +17,7 @@ use llm_audit_log::schema::parse_whole;
 use self::event::{InputEvent, Refusal};
 use self::given::MendedLine;
 use self::raw::LineSource;
-use super::chunks::{ChunkThreads, Turns, first_line_length};
+use super::chunks::{ChunkThreads, THREAD_BYTES_MIN, Turns, first_line_length};
 use crate::arguments::{LogDir, help_with_environment};
 use crate::ui::{
     CommandExit, CommandFailure, Progress, SpreadJson, close_log_on_signals, complain_on_stderr,
@@ -78,8 +78,6 @@ Examples:
 /// How long the last events may take to be written.
 const CLOSE_WITHIN: Duration = Duration::from_secs(300);
 const BLOCK_BYTES: usize = 64 << 10;
-/// Fewer lines are not worth another thread.
-const THREAD_BYTES_MIN: usize = 16 << 10;
 /// How many names of unknown members are remembered, so that each is reported once.
 const NAMES_MAX: usize = 256;
 
@@ -213,7 +211,7 @@ impl<'l> StdinRecording<'l> {
         let turns = Turns::new(self);
         let work = |number, lines: &mut [u8]| {
             let mut given = lines.to_vec();
-            let ahead = turns.before_turn(|| read_ahead(lines, &mut given, logger));
+            let ahead = turns.or_abandon(|| read_ahead(lines, &mut given, logger));
             turns.take_turn(number, |recording| recording.record_lines(ahead));
         };
         thread::scope(|scope| {

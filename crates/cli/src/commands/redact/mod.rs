@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use self::filter::{RedactFilter, RedactedLines};
-use super::chunks::{ChunkThreads, LineChunks, first_line_length};
+use super::chunks::{ChunkThreads, LineChunks, THREAD_BYTES_MIN, first_line_length};
 use crate::arguments::RuleArgs;
 use crate::ui::{CommandExit, CommandFailure};
 
@@ -53,8 +53,6 @@ Examples:
   kubectl logs -f agent | llm-audit redact";
 
 const BLOCK_BYTES: usize = 64 << 10;
-/// A smaller chunk is not worth another thread.
-const THREAD_BYTES_MIN: usize = 16 << 10;
 /// How long lines that may belong to the next ones are held back if nothing comes.
 const HOLD: Duration = Duration::from_millis(200);
 
@@ -104,6 +102,9 @@ fn filter_lines(
                 Ok(None) => (Vec::new(), Some(Ok(()))),
                 Err(error) => (chunks.take_rest(), Some(Err(CommandFailure::stdin(error)))),
             };
+            if chunk.is_empty() && end.is_none() {
+                continue;
+            }
             let first = if filter.is_at_start() { first_line_length(&chunk) } else { 0 };
             // Its secrets would pass.
             if looks_like_utf_16(&chunk[..first]) {
@@ -111,7 +112,9 @@ fn filter_lines(
                     "stdin looks like UTF-16: convert it first, such as iconv -f UTF-16 -t UTF-8",
                 ));
             }
-            if redactor.is_some() && first == 0 && chunk.len() >= THREAD_BYTES_MIN {
+            // Without unix nothing says whether more is there, so each chunk would be waited for.
+            let is_for_threads = cfg!(unix) && redactor.is_some() && end.is_none() && first == 0;
+            if is_for_threads && chunk.len() >= THREAD_BYTES_MIN {
                 threads.give(chunk);
             } else {
                 while !threads.is_idle() {
