@@ -54,6 +54,7 @@ impl Shared {
         })
     }
 
+    #[inline(never)]
     fn emit_in_context(&self, event: &AuditEvent<'_>, context: &TraceContext, on_full: OnFull) {
         let identified;
         let event = match context.has_identity() {
@@ -66,16 +67,30 @@ impl Shared {
         self.emit_with_head(event, self.head_in_context(event, context), on_full);
     }
 
-    /// Counts an event, encodes it and pushes it, as sampling has decided.
-    fn emit_with_head(&self, event: &AuditEvent<'_>, mut head: EventHead, on_full: OnFull) {
+    /// Counts an event, and records it unless sampling leaves it out. Inlined, so that an event that is left out
+    /// takes no call.
+    #[inline(always)]
+    fn emit_with_head(&self, event: &AuditEvent<'_>, head: EventHead, on_full: OnFull) {
         let number = shard_of_thread();
         let shard = self.counts.shard_at(number);
         shard.emitted(1);
         self.metrics.observe_in(event, number);
+        if head.kept == Kept::Failed && !(head.has_others && self.settings.holds_left_out()) {
+            return shard.sampled_out();
+        }
+        self.record_counted(event, head, on_full, shard);
+    }
+
+    /// Encodes an event and pushes it into the ring that sampling has decided on.
+    #[inline(never)]
+    fn record_counted(
+        &self,
+        event: &AuditEvent<'_>,
+        mut head: EventHead,
+        on_full: OnFull,
+        shard: &CounterShard,
+    ) {
         let ring = match head.kept {
-            Kept::Failed if !head.has_others || !self.settings.holds_left_out() => {
-                return shard.sampled_out();
-            }
             Kept::Failed => &self.rings.held,
             _ if self.settings.errors_apart && event.status.is_failure() => &self.rings.primary,
             _ => &self.rings.secondary,
