@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::Usage;
 use super::attributes::{MODEL, attribute_text, has_token_attributes};
+use super::object::IndexedObject;
 use super::progress::StreamProgress;
 use super::read::read_usage;
 #[cfg(feature = "macros")]
@@ -153,6 +154,7 @@ impl ProviderAnswer {
 
     /// Reads the usage in an object that is nothing else.
     pub(crate) fn usage_of_counts(counts: Json<'_>) -> Option<Usage> {
+        let counts = IndexedObject::new(counts);
         let usage = read_usage(counts)?;
         let is_call = !usage.lacks_output || has_token_attributes(counts);
         is_call.then(|| PriceTerms::default().apply(usage, counts))
@@ -218,8 +220,8 @@ impl ProviderAnswer {
         };
         let mut text = Value::Object(chunks).to_string().into_bytes();
         let Ok(merged) = JsonObject::parse(&mut text, "usage") else { return };
-        let usage = read_usage(merged.json());
-        self.usage = usage.map(|usage| self.terms.apply(usage, merged.json()));
+        let merged = IndexedObject::new(merged.json());
+        self.usage = read_usage(merged).map(|usage| self.terms.apply(usage, merged));
     }
 
     fn read_object(
@@ -229,6 +231,7 @@ impl ProviderAnswer {
         deeper: usize,
         deeper_texts: usize,
     ) {
+        let answer = IndexedObject::new(answer);
         let terms = outer.of_inner(answer);
         let model = MODELS.iter().find_map(|name| answer.get(name)?.as_str());
         let model = model.or_else(|| attribute_text(answer, MODEL)).filter(|name| !name.is_empty());
@@ -255,19 +258,19 @@ impl ProviderAnswer {
     /// Reads the first usage in this object; returns whether it, or an object before, has one.
     ///
     /// Of chunks each has its own, and an object inside of one only repeats it.
-    fn read_usage_in(&mut self, answer: Json<'_>, terms: PriceTerms) -> bool {
+    fn read_usage_in(&mut self, answer: IndexedObject<'_>, terms: PriceTerms) -> bool {
         if self.chunks.is_none() && self.usage.is_some() {
             return true;
         }
         let own = USAGES.iter().filter_map(|name| answer.get(name));
         let choices = answer.get("choices").into_iter().flat_map(Json::items);
         let in_choices = choices.filter_map(|choice| choice.get("usage"));
-        let mut places = own.chain(in_choices).chain([answer]);
+        let mut places = own.chain(in_choices).map(IndexedObject::new).chain([answer]);
         let found = places.find_map(|place| Some((place, read_usage(place)?)));
         self.terms = self.terms.of_inner(answer);
         let Some((place, usage)) = found else { return false };
         match &mut self.chunks {
-            Some(chunks) => merge_usage_members(chunks, usage_members(place)),
+            Some(chunks) => merge_usage_members(chunks, usage_members(place.json)),
             None => {
                 self.usage = Some(terms.apply(usage, place));
                 self.is_of_attributes = has_token_attributes(place);
@@ -306,7 +309,7 @@ fn to_json<T: Serialize + ?Sized>(value: &T) -> Option<Vec<u8>> {
 ///
 /// Bedrock's streams have their usage in `metadata`. OpenAI's responses repeat there what the caller
 /// wrote into the request, which is not read.
-fn wrapped<'a>(answer: Json<'a>, name: &str) -> Option<Json<'a>> {
+fn wrapped<'a>(answer: IndexedObject<'a>, name: &str) -> Option<Json<'a>> {
     let inner = answer.get(name)?;
     let is_bedrock = || inner.get("usage").is_some_and(|usage| usage.get("inputTokens").is_some());
     (name != "metadata" || is_bedrock()).then_some(inner)
@@ -325,8 +328,8 @@ fn bedrock_exception(chunk: Json<'_>) -> Option<(String, String)> {
 /// OpenAI, Anthropic and Gemini write `{"error": {…}}`, Ollama `{"error": "…"}`, Mistral and vLLM
 /// `{"object": "error", …}`. If the type is missing it is `_OTHER`, as in OpenTelemetry's
 /// `error.type`.
-fn answer_error(answer: Json<'_>) -> Option<(String, String)> {
-    let said = |json: Json<'_>, names: &[&str]| {
+fn answer_error(answer: IndexedObject<'_>) -> Option<(String, String)> {
+    let said = |json: IndexedObject<'_>, names: &[&str]| {
         names.iter().find_map(|name| {
             let said = json.get(name)?;
             let text = said.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
@@ -338,7 +341,9 @@ fn answer_error(answer: Json<'_>) -> Option<(String, String)> {
         (error_type, said(json, &["message"]).unwrap_or_default())
     };
     match answer.get("error") {
-        Some(error) if error.is_object() => Some(typed(error, &["type", "code", "status"])),
+        Some(error) if error.is_object() => {
+            Some(typed(IndexedObject::new(error), &["type", "code", "status"]))
+        }
         Some(_) => Some(("_OTHER".to_owned(), said(answer, &["error"])?)),
         None => {
             let is_error = |name| answer.get(name).and_then(Json::as_str) == Some("error");

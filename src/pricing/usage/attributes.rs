@@ -4,7 +4,7 @@ use llm_audit_log::json::Json;
 
 use super::Usage;
 use super::counts::ProviderCounts;
-use super::object::UsageObject;
+use super::object::{IndexedObject, UsageObject};
 
 pub(crate) use llm_audit_log::schema::gen_ai::{
     AUDIO_CACHE_READ, AUDIO_INPUT, AUDIO_OUTPUT, AttributeNames, CACHE_READ, CACHE_WRITE, INPUT,
@@ -44,11 +44,11 @@ pub(crate) fn usage_of_attributes(
 
 /// Reads the attributes of a span or an event, as members of an object or in OTLP's list.
 pub(super) fn read_attributes(attributes: &UsageObject<'_>) -> Option<Usage> {
-    let json = attributes.json;
+    let object = attributes.object;
     let count = |names: AttributeNames| {
-        names.iter().find_map(|name| attributes.count(attribute(json, name)?))
+        names.iter().find_map(|name| attributes.count(attribute(object, name)?))
     };
-    let operation = attribute_text(json, OPERATION);
+    let operation = attribute_text(object, OPERATION);
     usage_of_attributes(count, operation.is_some_and(is_embedding_operation))
 }
 
@@ -57,20 +57,20 @@ pub(crate) fn is_embedding_operation(operation: &str) -> bool {
 }
 
 /// Reports whether an object has tokens under names of OpenTelemetry.
-pub(super) fn has_token_attributes(json: Json<'_>) -> bool {
-    let mut names = [INPUT, OUTPUT].into_iter().flatten();
-    // One walk over the members, which are few, and not one for each name.
-    json.members().any(|(member, _)| names.clone().any(|name| *name == member))
-        || json.get("attributes").is_some() && names.any(|name| attribute(json, name).is_some())
+pub(super) fn has_token_attributes(object: IndexedObject<'_>) -> bool {
+    [INPUT, OUTPUT].into_iter().flatten().any(|name| attribute(object, name).is_some())
 }
 
-pub(super) fn attribute_text<'a>(json: Json<'a>, names: AttributeNames) -> Option<&'a str> {
-    names.iter().find_map(|name| attribute(json, name)?.as_str())
+pub(super) fn attribute_text<'a>(
+    object: IndexedObject<'a>,
+    names: AttributeNames,
+) -> Option<&'a str> {
+    names.iter().find_map(|name| attribute(object, name)?.as_str())
 }
 
-fn attribute<'a>(json: Json<'a>, name: &str) -> Option<Json<'a>> {
-    json.get(name).or_else(|| {
-        let listed = json.get("attributes")?;
+fn attribute<'a>(object: IndexedObject<'a>, name: &str) -> Option<Json<'a>> {
+    object.get(name).or_else(|| {
+        let listed = object.get("attributes")?;
         let mut items = listed.items();
         let item = items.find(|item| item.get("key").and_then(Json::as_str) == Some(name))?;
         let value = item.get("value")?;

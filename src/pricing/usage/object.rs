@@ -7,23 +7,48 @@ use llm_audit_log::json::Json;
 /// The most tokens of one call. A larger number is a fault of its writer, and no usage.
 pub(crate) const TOKENS_MAX: u64 = 1_000_000_000_000;
 
+/// An object that is asked for many names, most of which it does not have.
+#[derive(Clone, Copy)]
+pub(super) struct IndexedObject<'a> {
+    pub(super) json: Json<'a>,
+    /// A bit for each name of a member; see [`name_bit`].
+    names: u64,
+}
+
+impl<'a> IndexedObject<'a> {
+    pub(super) fn new(json: Json<'a>) -> Self {
+        let names = json.members().fold(0, |all, (name, _)| all | name_bit(name));
+        Self { json, names }
+    }
+
+    /// Returns the member of this name.
+    #[inline]
+    pub(super) fn get(self, name: &str) -> Option<Json<'a>> {
+        if self.names & name_bit(name) == 0 { None } else { self.json.get(name) }
+    }
+}
+
+/// Returns the bit of a name. Its length and its last byte tell most names apart.
+#[inline]
+fn name_bit(name: &str) -> u64 {
+    let last = name.as_bytes().last().copied().unwrap_or_default();
+    1 << ((name.len() + 5 * usize::from(last)) % 64)
+}
+
 /// A usage object, and whether one of the counts that were read is absurd.
 pub(super) struct UsageObject<'a> {
-    pub(super) json: Json<'a>,
-    /// A bit for each length of its members' names. Most names that are asked for have another one.
-    lengths: u64,
+    pub(super) object: IndexedObject<'a>,
     is_absurd: Cell<bool>,
 }
 
 impl<'a> UsageObject<'a> {
-    pub(super) fn new(json: Json<'a>) -> Self {
-        let lengths = json.members().fold(0, |all, (name, _)| all | length_bit(name));
-        Self { json, lengths, is_absurd: Cell::new(false) }
+    pub(super) fn new(object: IndexedObject<'a>) -> Self {
+        Self { object, is_absurd: Cell::new(false) }
     }
 
     /// Returns the member of this name.
     pub(super) fn get(&self, name: &str) -> Option<Json<'a>> {
-        if self.lengths & length_bit(name) == 0 { None } else { self.json.get(name) }
+        self.object.get(name)
     }
 
     /// Reports whether a count that was read is over [`TOKENS_MAX`].
@@ -92,10 +117,6 @@ impl<'a> UsageObject<'a> {
         }
         Ok(total)
     }
-}
-
-fn length_bit(name: &str) -> u64 {
-    1 << (name.len() % 64)
 }
 
 /// A total that is not a number of tokens.

@@ -130,7 +130,7 @@ fn uncached(usage: &UsageObject<'_>) -> Option<u64> {
 
 fn lifetime(usage: &UsageObject<'_>, names: &[&str]) -> u64 {
     let details = INPUT_DETAILS.iter().filter_map(|name| usage.get(name));
-    let places = details.chain([usage.json]);
+    let places = details.chain([usage.object.json]);
     let lifetimes = places.flat_map(|place| {
         let inner = LIFETIMES.iter().filter_map(move |name| place.get(name));
         inner.chain([place])

@@ -5,18 +5,18 @@ use llm_audit_log::json::Json;
 use super::Usage;
 use super::attributes::{has_token_attributes, read_attributes};
 use super::counts::{ProviderCounts, add_counts, split_cache_writes};
-use super::object::UsageObject;
+use super::object::{IndexedObject, UsageObject};
 use super::openai::read_openai_usage;
 
 /// Returns the usage in this object, if it is a usage object.
 ///
 /// The usage may have one total alone.
-pub(super) fn read_usage(json: Json<'_>) -> Option<Usage> {
-    let usage = &UsageObject::new(json);
+pub(super) fn read_usage(object: IndexedObject<'_>) -> Option<Usage> {
+    let usage = &UsageObject::new(object);
     // The first provider whose names it has decides, even if the counts make no usage.
     let read = if has_cohere_units(usage) {
         read_cohere_usage(usage)
-    } else if has_token_attributes(json) {
+    } else if has_token_attributes(object) {
         read_attributes(usage)
     } else if usage.has(&GEMINI) {
         read_gemini_usage(usage)
@@ -85,7 +85,7 @@ fn has_cohere_units(usage: &UsageObject<'_>) -> bool {
 /// tokens are part of all tokens and are not billed separately.
 fn read_cohere_usage(usage: &UsageObject<'_>) -> Option<Usage> {
     let mut units = COHERE.iter().filter_map(|name| usage.get(name));
-    let units = UsageObject::new(units.find(|units| units.is_object())?);
+    let units = UsageObject::new(IndexedObject::new(units.find(|units| units.is_object())?));
     let input = units.total(&["input_tokens"]).ok()?;
     let output = units.total(&["output_tokens"]).ok()?;
     let counts = ProviderCounts {
@@ -174,7 +174,8 @@ fn read_anthropic_usage(usage: &UsageObject<'_>) -> Option<Usage> {
     let whole = read_anthropic_counts(usage)?;
     let iterations = usage.get("iterations").into_iter().flat_map(Json::items);
     let is_compaction = |it: &Json<'_>| it.get("type").and_then(Json::as_str) == Some("compaction");
-    let compactions = iterations.filter(is_compaction).map(UsageObject::new);
+    let compactions =
+        iterations.filter(is_compaction).map(|json| UsageObject::new(IndexedObject::new(json)));
     let sum = compactions.fold(whole, |whole, compaction| {
         read_anthropic_counts(&compaction).map_or(whole, |more| sum_usages(whole, more))
     });
