@@ -224,7 +224,8 @@ mod tests {
         for text in ["", "a", "a\n", "a\nb", &format!("a\n{long}\nb\n"), &format!("{long}\n")] {
             let (mut chunks, mut read) = (LineChunks::new(text.as_bytes()), Vec::new());
             while let Some(chunk) = chunks.next_chunk().unwrap() {
-                assert!(chunk.ends_with(b"\n") || read.len() + chunk.len() == text.len());
+                let is_last = read.len() + chunk.len() == text.len();
+                assert!(chunk.is_empty() || chunk.ends_with(b"\n") || is_last);
                 read.extend(chunk);
             }
             assert!(read == text.as_bytes());
