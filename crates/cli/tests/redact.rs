@@ -75,6 +75,56 @@ fn a_line_is_seen_before_the_next_is_waited_for() {
 }
 
 #[test]
+fn whole_lines_are_seen_while_the_next_has_not_ended() {
+    use std::io::{Read, Write};
+    use std::process::Stdio;
+
+    let lines = "a@example.com, and what is after it\n".repeat(10_000);
+    let mut command = command(&["redact"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut to, mut from) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let given = lines.clone() + "b@example.com";
+    let feeding = std::thread::spawn(move || to.write_all(given.as_bytes()).map(|()| to));
+    let mut read = vec![0; lines.replace("a@example.com", "[REDACTED_email]").len()];
+    from.read_exact(&mut read).unwrap();
+    assert!(read.ends_with(b"\n"));
+    drop(feeding.join().unwrap().unwrap());
+    let mut rest = String::new();
+    from.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest, "[REDACTED_email]");
+    assert!(child.wait().unwrap().success());
+}
+
+/// The end of a connection that is reset is an error of the read, after all that was sent.
+#[cfg(unix)]
+#[test]
+fn what_was_read_before_an_error_is_passed_on() {
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::OwnedFd;
+    use std::process::Stdio;
+
+    for (lines, partial) in [(10, 10), (1_000, 10), (10, 20_000), (1_000, 20_000)] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut stdin = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        // It is never read, so the close is a reset.
+        stdin.write_all(b"x").unwrap();
+        let (mut to, _) = listener.accept().unwrap();
+        to.peek(&mut [0]).unwrap();
+        let given = "no secret in here\n".repeat(lines) + &"x".repeat(partial);
+        to.write_all(given.as_bytes()).unwrap();
+        drop(to);
+        let mut command = command(&["redact"]);
+        command.stdin(OwnedFd::from(stdin)).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let output = command.spawn().unwrap().wait_with_output().unwrap();
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{stderr}");
+        assert!(stderr.contains("cannot read stdin"), "{stderr}");
+        assert_eq!(String::from_utf8(output.stdout).unwrap().trim_end(), given);
+    }
+}
+
+#[test]
 fn utf_16_is_refused_before_its_secrets_pass() {
     let wide = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
     let text = "{\"mail\":\"ana@example.org\"}\r\n";
