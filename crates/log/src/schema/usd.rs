@@ -114,13 +114,26 @@ impl TryFrom<f64> for Usd {
     ///
     /// It is not finite, or past the range.
     fn try_from(value: f64) -> Result<Self, Error> {
+        const TRILLION: f64 = 1e12;
+        let trillionths = (value * TRILLION).round();
+        // No two decimals of at most 15 digits are the same `f64`. So if these lead back to it, they are its
+        // shortest ones.
+        if trillionths.abs() < 1e15 && trillionths / TRILLION == value {
+            return Ok(Self(i128::from(trillionths as i64) * (ONE / 1_000_000_000_000) as i128));
+        }
+        Self::from_shortest_digits(value)
+            .ok_or_else(|| Error::parse("amount of dollars", "it is not finite, or too large"))
+    }
+}
+
+impl Usd {
+    /// Spells the digits out and reads them.
+    fn from_shortest_digits(value: f64) -> Option<Self> {
         let mut text = ShortText::default();
         // The longest one has 24 characters.
         let _ = write!(text, "{value:e}");
-        parse_decimal(text.as_str().as_bytes())
-            .and_then(|(mantissa, exponent)| scale_to_usd_units(mantissa, exponent))
-            .map(Self)
-            .ok_or_else(|| Error::parse("amount of dollars", "it is not finite, or too large"))
+        let (mantissa, exponent) = parse_decimal(text.as_str().as_bytes())?;
+        scale_to_usd_units(mantissa, exponent).map(Self)
     }
 }
 
@@ -288,6 +301,23 @@ mod tests {
 
     fn usd(text: &str) -> Usd {
         text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn an_f64_is_its_shortest_digits() {
+        let mut rng = fastrand::Rng::with_seed(11);
+        let near =
+            |value: f64, ulps: i64| f64::from_bits(value.to_bits().wrapping_add_signed(ulps));
+        let mut values =
+            vec![0.0, -0.0, 1e-12, 5e-13, 4.9e-13, 1e-13, 999.999999999999, 1e15, f64::MAX];
+        for _ in 0..200_000 {
+            let (length, places) = (rng.u32(1..18), rng.i32(0..20));
+            let value = rng.u64(..10_u64.pow(length)) as f64 / 10_f64.powi(places);
+            values.extend([value, -value, near(value, 1), near(value, -1), value * 0.1]);
+        }
+        for value in values {
+            assert_eq!(Usd::try_from(value).ok(), Usd::from_shortest_digits(value), "{value:e}");
+        }
     }
 
     #[test]
