@@ -5,8 +5,8 @@
 //! line prints how many. The bench does not show a service that emits now and then. If the writer
 //! sleeps there, an emit also has to wake it.
 //!
-//! The last line holds the writer, so that only callers work: one, then two. With `-- --held` only
-//! this is measured.
+//! The last line but one holds the writer, so that only callers work: one, then two. With `-- --held`
+//! only this is measured.
 #![allow(missing_docs, clippy::print_stdout)]
 
 mod common;

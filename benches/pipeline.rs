@@ -16,9 +16,10 @@ use std::env;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use common::{Payload, against, clean_text, criterion, ns_per, on_threads, quick, title};
+use common::{Payload, against, clean_text, criterion, ns_per, on_threads, pin, quick, title};
 use criterion::{BenchmarkId, Criterion, Throughput};
 use llm_audit::{AuditEvent, AuditLogger, EventType};
 use serde::Serialize;
@@ -144,13 +145,6 @@ fn folder_in_memory() -> TempDir {
     })
 }
 
-/// Pins the thread, and so those that it starts, to a core. [`on_threads`] pins its first one to core 0.
-fn pin(core: usize) {
-    if let Some(core) = core_affinity::get_core_ids().unwrap_or_default().get(core) {
-        core_affinity::set_for_current(*core);
-    }
-}
-
 /// Returns how long the peer took to serialize the value so often and to write it.
 fn serialized(folder: &Path, events: u64, line: &simd_json::OwnedValue) -> Duration {
     let mut file = File::create(folder.join("peer.jsonl")).expect("a file");
@@ -211,7 +205,8 @@ fn end_to_end() {
 
 fn main() {
     title("end to end: one caller, one writer");
-    end_to_end();
+    // What comes after it is not pinned.
+    thread::spawn(end_to_end).join().expect("it measures");
     if env::args().any(|arg| arg == "--end-to-end") {
         return;
     }

@@ -50,6 +50,6 @@ pub fn fuzz_decode_bytes(bytes: &[u8]) {
 fn fuzz_decoded_line(bytes: &[u8]) -> Vec<u8> {
     let record = decode::decode_record(bytes).expect("what was encoded decodes");
     let mut line = Vec::new();
-    jsonl::write_event_line(&mut line, "0123456789abcdef", 1, &record);
+    jsonl::write_event_line(&mut line, 1, &record);
     line
 }

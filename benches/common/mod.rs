@@ -2,10 +2,11 @@
 #![allow(dead_code)] // no bench uses all of it
 
 use std::hint::black_box;
-use std::sync::Barrier;
+use std::sync::{Barrier, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use core_affinity::CoreId;
 use criterion::Criterion;
 use serde::Serialize;
 
@@ -54,16 +55,23 @@ pub fn criterion() -> Criterion {
         .configure_from_args()
 }
 
+/// Pins this thread, and so those that it starts, to one of the cores. Does nothing if there are fewer.
+pub fn pin(core: usize) {
+    // A pinned thread is told of its own core alone, so they are asked for once, before.
+    static CORES: OnceLock<Vec<CoreId>> = OnceLock::new();
+    let cores = CORES.get_or_init(|| core_affinity::get_core_ids().unwrap_or_default());
+    if let Some(core) = cores.get(core) {
+        core_affinity::set_for_current(*core);
+    }
+}
+
 /// Calls `step` this many times on each thread, and returns how long a thread took on average.
 ///
 /// The threads start together. If there are enough cores, each is pinned to one.
 pub fn on_threads<R>(threads: usize, steps: u64, step: impl Fn() -> R + Sync) -> Duration {
-    let cores = core_affinity::get_core_ids().unwrap_or_default();
     let barrier = Barrier::new(threads);
     let work = |number: usize| {
-        if let Some(core) = cores.get(number) {
-            core_affinity::set_for_current(*core);
-        }
+        pin(number);
         barrier.wait();
         let begin = Instant::now();
         for _ in 0..steps {

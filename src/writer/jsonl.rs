@@ -113,32 +113,42 @@ impl WrittenNames {
     }
 }
 
-/// Returns the place of names, by their first and last bytes.
+/// Returns the place of names, by their status, their length and some of their bytes. Those in the middle are
+/// the end of the agent and the beginning of the action.
 #[inline]
 fn place_of(names: EncodedNames<'_>) -> usize {
     const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
     let word = |bytes: Option<&[u8; 8]>| u64::from_le_bytes(*bytes.unwrap_or(&[0; 8]));
-    let (first, last) = (word(names.strings.first_chunk()), word(names.strings.last_chunk()));
-    let mixed = (first ^ u64::from(names.code)).wrapping_mul(MIX).rotate_left(32) ^ last;
+    let (strings, half) = (names.strings, names.strings.len() / 2);
+    let middle = word(strings[half..].first_chunk());
+    let (first, last) = (word(strings.first_chunk()), word(strings.last_chunk()));
+    let facts = half << 16 | usize::from(names.code) << 8 | names.status as usize;
+    let mixed = (first ^ facts as u64).wrapping_mul(MIX).rotate_left(32) ^ last;
+    let mixed = mixed.wrapping_mul(MIX).rotate_left(32) ^ middle;
     (mixed.wrapping_mul(MIX) >> (u64::BITS - PLACES_SHIFT)) as usize
 }
 
 /// Appends the line of an event. Checks that it is the same if its names are remembered, and if it is
-/// written field by field.
+/// written field by field. What the thread wrote before is remembered.
 #[cfg(any(fuzzing, test))]
-pub(crate) fn write_event_line(out: &mut Vec<u8>, instance: &str, seq: u64, record: &Record<'_>) {
+pub(crate) fn write_event_line(out: &mut Vec<u8>, seq: u64, record: &Record<'_>) {
+    const INSTANCE: &str = "0123456789abcdef";
     fn payload_as_json<'a>(value: &'a EncodedValue<'_>) -> &'a dyn AppendJson {
         value
     }
-    let mut lines = EventLines::new(instance);
+    thread_local! {
+        static LINES: std::cell::RefCell<EventLines> = EventLines::new(INSTANCE).into();
+    }
     let mut again = Vec::new();
     let begin = out.len();
-    lines.append_record(out, seq, record).expect("the names are strings");
-    lines.append_record(&mut again, seq, record).expect("the names are strings");
+    LINES.with_borrow_mut(|lines| {
+        lines.append_record(out, seq, record).expect("the names are strings");
+        lines.append_record(&mut again, seq, record).expect("the names are strings");
+    });
     assert_eq!(out[begin..], again);
     let [event_type, agent, action] = record.names.decode().expect("the names are strings");
     let fields = LineFields {
-        instance: Some(instance),
+        instance: Some(INSTANCE),
         seq: Some(seq),
         notice: None,
         trace_id: Some(record.trace_id),

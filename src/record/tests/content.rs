@@ -33,7 +33,7 @@ fn encode(event: &AuditEvent<'_>, head: &EventHead) -> Vec<u8> {
 fn line(record: &[u8]) -> Value {
     let mut line = Vec::new();
     let record = decode_record(record).expect("a record");
-    jsonl::write_event_line(&mut line, "0123456789abcdef", 1, &record);
+    jsonl::write_event_line(&mut line, 1, &record);
     serde_json::from_slice(&line).expect("a line")
 }
 

@@ -206,7 +206,7 @@ fn sample() -> Vec<u8> {
 fn check_any_bytes(bytes: &[u8]) {
     if let Ok(record) = decode_record(bytes) {
         let mut line = Vec::new();
-        jsonl::write_event_line(&mut line, "0123456789abcdef", 1, &record);
+        jsonl::write_event_line(&mut line, 1, &record);
         assert!(serde_json::from_slice::<serde_json::Value>(&line).is_ok(), "{bytes:?}");
         assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
     }

@@ -15,7 +15,7 @@ use super::decode::decode_record;
 use super::encode::{
     EncodeOutcome, EncodeRules, EventHead, NoMemory, encode_event, encode_event_head,
 };
-use crate::record::event::{AuditEvent, EventType};
+use crate::record::event::{AuditEvent, EventType, Status};
 use crate::ring::{Chain, OnFull, Ring};
 use crate::sampler::Kept;
 use crate::sanitize::{Redactions, Sanitizer};
@@ -89,7 +89,7 @@ fn sanitizer_and_names() -> (Sanitizer, UserNames) {
 fn line_of(record: &[u8]) -> String {
     let mut line = Vec::new();
     let record = decode_record(record).expect("a record");
-    jsonl::write_event_line(&mut line, "0123456789abcdef", 1, &record);
+    jsonl::write_event_line(&mut line, 1, &record);
     String::from_utf8(line).expect("UTF-8")
 }
 
@@ -114,4 +114,24 @@ fn event() -> AuditEvent<'static> {
 /// Returns the text of `data` for this payload.
 fn data<T: Serialize>(payload: &T) -> String {
     record(&event().data(payload)).member("data").to_owned()
+}
+
+/// The check is in [`jsonl::write_event_line`], which remembers names in few places.
+#[test]
+fn names_of_events_are_not_mistaken_for_each_other() {
+    let mut rng = fastrand::Rng::with_seed(5);
+    let long = "x".repeat(300);
+    for _ in 0..5_000 {
+        // Names of the same length that differ in the middle alone, or in nothing.
+        let mut name = || format!("create_{}{}_appointment", rng.u8(..10), rng.u8(..10));
+        let (agent, mut action) = (name(), name());
+        if rng.u8(..20) == 0 {
+            action += &long[..rng.usize(..long.len())];
+        }
+        let types = [EventType::ToolCall, EventType::LlmInvoke, EventType::Custom("tool.own")];
+        let statuses = [Status::Ok, Status::Error, Status::Timeout];
+        let event = AuditEvent::new(types[rng.usize(..3)], &agent, &action);
+        let recorded = record(&event.status(statuses[rng.usize(..3)]));
+        assert!(recorded.line.contains(&agent), "{}", recorded.line);
+    }
 }
