@@ -482,7 +482,9 @@ fn serialize_variant<S: Serializer>(
         // it has to decide about the value under the name of the variant.
         Tree::Object(members)
             if members.iter().all(|(key, _)| {
-                static_key(key).is_some() && (name != "Password" || !KEYWORDS.contains(&&**key))
+                let excuses = KEYWORDS.iter().chain(&["secretName", "valueFrom"]);
+                static_key(key).is_some()
+                    && (name != "Password" || excuses.into_iter().all(|excuse| excuse != key))
             }) =>
         {
             let mut map = serializer.serialize_struct_variant("Enum", 0, name, members.len())?;
