@@ -53,9 +53,6 @@ impl EventLines {
         seq: u64,
         record: &Record<'_>,
     ) -> Result<(), MalformedRecord> {
-        fn payload_as_json<'a>(value: &'a EncodedValue<'_>) -> &'a dyn AppendJson {
-            value
-        }
         let names = &mut self.names[place_of(record.names)];
         if !names.are_of(record.names) {
             names.write(record.names)?;
@@ -69,19 +66,27 @@ impl EventLines {
         };
         self.start.write(out, ids);
         out.extend_from_slice(&names.members);
-        let others = LineFields {
-            latency_ms: record.latency_ms,
-            tokens_input: record.tokens_input,
-            tokens_output: record.tokens_output,
-            cost_usd: record.cost_usd,
-            kept: record.kept.reason(),
-            data: record.data.as_ref().map(payload_as_json),
-            error: record.error.as_ref().map(payload_as_json),
-            ..LineFields::default()
-        };
-        others.write_members(out);
+        fields_after_names(record).write_members(out);
         out.extend_from_slice(b"}\n");
         Ok(())
+    }
+}
+
+/// Returns the fields of a line that come after its names.
+#[inline(always)]
+fn fields_after_names<'a>(record: &'a Record<'_>) -> LineFields<'a> {
+    fn payload_as_json<'a>(value: &'a EncodedValue<'_>) -> &'a dyn AppendJson {
+        value
+    }
+    LineFields {
+        latency_ms: record.latency_ms,
+        tokens_input: record.tokens_input,
+        tokens_output: record.tokens_output,
+        cost_usd: record.cost_usd,
+        kept: record.kept.reason(),
+        data: record.data.as_ref().map(payload_as_json),
+        error: record.error.as_ref().map(payload_as_json),
+        ..LineFields::default()
     }
 }
 
@@ -133,9 +138,6 @@ fn place_of(names: EncodedNames<'_>) -> usize {
 #[cfg(any(fuzzing, test))]
 pub(crate) fn write_event_line(out: &mut Vec<u8>, seq: u64, record: &Record<'_>) {
     const INSTANCE: &str = "0123456789abcdef";
-    fn payload_as_json<'a>(value: &'a EncodedValue<'_>) -> &'a dyn AppendJson {
-        value
-    }
     thread_local! {
         static LINES: std::cell::RefCell<EventLines> = EventLines::new(INSTANCE).into();
     }
@@ -159,13 +161,7 @@ pub(crate) fn write_event_line(out: &mut Vec<u8>, seq: u64, record: &Record<'_>)
         agent: Some(&agent),
         action: Some(&action),
         status: Some(record.names.status),
-        latency_ms: record.latency_ms,
-        tokens_input: record.tokens_input,
-        tokens_output: record.tokens_output,
-        cost_usd: record.cost_usd,
-        kept: record.kept.reason(),
-        data: record.data.as_ref().map(payload_as_json),
-        error: record.error.as_ref().map(payload_as_json),
+        ..fields_after_names(record)
     };
     again.clear();
     fields.write(&mut again);
