@@ -134,4 +134,18 @@ fn names_of_events_are_not_mistaken_for_each_other() {
         let recorded = record(&event.status(statuses[rng.usize(..3)]));
         assert!(recorded.line.contains(&agent), "{}", recorded.line);
     }
+    // Some of these share a place with the one before, and differ in their status or type alone.
+    for step in 0..100 {
+        let action = format!("step_{step}");
+        for event_type in [EventType::LlmInvoke, EventType::ToolCall] {
+            for status in [Status::Ok, Status::Error, Status::Timeout] {
+                record(&AuditEvent::new(event_type, "benefits", &action).status(status));
+            }
+        }
+        for status in [Status::Ok, Status::Error, Status::Timeout] {
+            for event_type in [EventType::LlmInvoke, EventType::ToolCall] {
+                record(&AuditEvent::new(event_type, "benefits", &action).status(status));
+            }
+        }
+    }
 }
